@@ -14,6 +14,9 @@ use crate::sip::{Method, StatusCode};
 /// Rivals that a cause names at most, its own included.
 const MOST: usize = 6;
 
+/// Words of a refusal that name a block by the network, in lower case.
+const OF_ANALYTICS: &[&str] = &["analytics", "network blocked", "blocked", "spam"];
+
 /// Rules that could explain a code, those that are thought of first at the front.
 fn rivals_of(code: u16) -> &'static [&'static str] {
     match code {
@@ -79,7 +82,7 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
 
 /// What the messages show against a rival, if anything does.
 fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
-    let (response, request) = (case.response(failure), case.request(failure));
+    let request = case.request(failure);
     let invite = request.filter(|heard| heard.message.method() == Some(&Method::Invite));
     let status = failure.status;
     match rival {
@@ -93,30 +96,18 @@ fn against(case: &Case<'_>, failure: &Failure, rival: &str) -> Option<String> {
             (!uri.user.is_empty() && !uri.is_number()).then(|| "what was called is a name, no number".into())
         }
         "user-unknown" => case.target(failure)?.is_number().then(|| "what was called is a number, no name".into()),
-        "domain-not-served" => {
-            let host = case.target(failure)?.host.to_ascii_lowercase();
-            let served = case.surroundings.accepted().hosts(response.path.source.ip()).any(|known| known == host);
-            let went_on = case.provisionals(case.call.transaction(failure.transaction)).any(goes_on);
-            served.then(|| match went_on {
-                true => format!("the same server went on with this request for {host} at first"),
-                false => format!("the same server took other requests for {host}"),
-            })
-        }
+        "domain-not-served" => serves_host(case, failure),
         "request-uri-without-user" => {
             (!case.target(failure)?.user.is_empty()).then(|| "the Request-URI has a user part".into())
         }
         "ring-timeout" | "callee-did-not-answer" | "rejected-by-callee" => case.no_ringing(failure.transaction),
         "callee-unreachable" => case.ringing(failure.transaction).map(|_| "a 180 to 189 came before it".into()),
         "next-hop-silent" => {
-            // Where the next hop answered for one that was silent behind it, it is the same thing on another hop.
-            let is_silent = case.call.downstream_of(failure.transaction).any(|inner| inner.finals.is_empty());
-            (!is_silent).then(|| format!("the next hop answered, with {status}"))
+            (!is_silent_behind(case, failure)).then(|| format!("the next hop answered, with {status}"))
         }
         "timeout-behind-proxy" => case.arose_here(failure).then(|| "no leg behind the responder was captured".into()),
         "fork-all-failed" | "fork-ended-by-global-failure" => {
-            let branches =
-                case.call.transactions.iter().filter(|one| one.is_initial_invite() && one.upstream.is_some());
-            (branches.count() < 2).then(|| "no second branch of the call was seen".into())
+            has_one_branch(case).then(|| "no second branch of the call was seen".into())
         }
         "bye-crossed" => {
             let byes = case.call.transactions.iter().filter(|one| one.method == Method::Bye && one.upstream.is_none());
@@ -159,13 +150,9 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
         "credentials-rejected" | "forbidden-after-credentials" => {
             no_credentials(case).then(|| "no request of the call carries credentials".into())
         }
-        "nonce-never-accepted" => {
-            let stale = case.tries().iter().any(|one| one.challenges().iter().any(|challenge| challenge.stale));
-            (!stale).then(|| "no challenge says that a nonce is stale".into())
-        }
+        "nonce-never-accepted" => (!was_told_stale(case)).then(|| "no challenge says that a nonce is stale".into()),
         "identity-rejected" | "number-changed-after-signing" => {
-            let identity = invite?.message.header("Identity").is_some();
-            (!identity).then(|| "the INVITE carries no Identity header".into())
+            invite?.message.header("Identity").is_none().then(|| "the INVITE carries no Identity header".into())
         }
         "caller-identity-refused" => {
             shows_number(invite?).then(|| "the caller shows a number, and asks for no privacy".into())
@@ -179,8 +166,7 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
             (!says_busy).then(|| format!("{status} does not say busy, and there is no Q.850 cause 17"))
         }
         "blocked-by-analytics" => {
-            let told =
-                case.says_any(response, &["analytics", "network blocked", "blocked", "spam"]) || status.get() == 608;
+            let told = status.get() == 608 || case.says_any(response, OF_ANALYTICS);
             (!told).then(|| "neither its phrase nor a Reason names a block by the network".into())
         }
         "replaces-unmatched" => {
@@ -195,32 +181,15 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
         "media-profile-mismatch" => {
             media_profile_mismatch::ruled_out(case, response, audio(offer(invite?)?)?).map(str::to_owned)
         }
-        "address-family-mismatch" => {
-            let sdp = offer(invite?)?;
-            let has_six = sdp.media.iter().any(|media| sdp.address_of(media).contains(':'));
-            let warned = case.warned(response, &[300, 301, 330]).is_some();
-            (!has_six && !warned).then(|| "media are asked for by IPv4, and no Warning names the network".into())
-        }
+        "address-family-mismatch" => by_ip_version_four(case, response, offer(invite?)?),
         "bandwidth-insufficient" => case.warned(response, &[370]).is_none().then(|| "there is no Warning 370".into()),
-        "fax-switch-failed" => {
-            let is_fax = offer(invite?)?.media.iter().any(|media| media.kind == "image");
-            (!is_fax).then(|| "no fax (m=image) is offered".into())
-        }
+        "fax-switch-failed" => (!names_fax(offer(invite?)?)).then(|| "no fax (m=image) is offered".into()),
         "prack-missing" => {
-            let reliable = case.call.messages.iter().any(|heard| heard.message.header("RSeq").is_some());
-            (!reliable).then(|| "no provisional response had to be acknowledged (no RSeq)".into())
+            sends_unreliably(case).then(|| "no provisional response had to be acknowledged (no RSeq)".into())
         }
-        "trunk-congested" => {
-            let cause = case.q850(response);
-            let is_trunk = matches!(cause, Some(34 | 42 | 44 | 47));
-            (!is_trunk).then(|| match cause {
-                Some(cause) => format!("its Q.850 cause {cause} names no lack of channels"),
-                None => "no Q.850 cause names a lack of channels".into(),
-            })
-        }
+        "trunk-congested" => names_no_lack(case.q850(response)),
         "server-overloaded" => {
-            let waits = response.message.header("Retry-After").is_some();
-            (!waits).then(|| "there is no Retry-After".into())
+            response.message.header("Retry-After").is_none().then(|| "there is no Retry-After".into())
         }
         "server-in-maintenance" => {
             let told = case.says_any(response, &["maintenance", "upgrade", "restart"]);
@@ -228,6 +197,54 @@ fn against_by_absence(case: &Case<'_>, failure: &Failure, rival: &str) -> Option
         }
         _ => None,
     }
+}
+
+/// That the server which refused a request takes others for the same host, or went on with this one.
+fn serves_host(case: &Case<'_>, failure: &Failure) -> Option<String> {
+    let host = case.target(failure)?.host.to_ascii_lowercase();
+    let server = case.response(failure).path.source.ip();
+    let is_served = case.surroundings.accepted().hosts(server).any(|known| known == host);
+    let went_on = case.provisionals(case.call.transaction(failure.transaction)).any(goes_on);
+    is_served.then(|| match went_on {
+        true => format!("the same server went on with this request for {host} at first"),
+        false => format!("the same server took other requests for {host}"),
+    })
+}
+
+/// True if the next hop answered for one that was silent behind it: that is the same thing on another hop.
+fn is_silent_behind(case: &Case<'_>, failure: &Failure) -> bool {
+    case.call.downstream_of(failure.transaction).any(|inner| inner.finals.is_empty())
+}
+
+/// True if no fork is seen.
+fn has_one_branch(case: &Case<'_>) -> bool {
+    case.call.transactions.iter().filter(|one| one.is_initial_invite() && one.upstream.is_some()).count() < 2
+}
+
+/// That neither the offer nor the refusal is about IPv6.
+fn by_ip_version_four(case: &Case<'_>, response: &Heard, offer: &Sdp) -> Option<String> {
+    let has_six = offer.media.iter().any(|media| offer.address_of(media).contains(':'));
+    let warned = case.warned(response, &[300, 301, 330]).is_some();
+    (!has_six && !warned).then(|| "media are asked for by IPv4, and no Warning names the network".into())
+}
+
+/// True if a description has a stream of fax.
+fn names_fax(offer: &Sdp) -> bool {
+    offer.media.iter().any(|media| media.kind == "image")
+}
+
+/// That a cause of Q.850, or that there is none, says nothing of channels.
+fn names_no_lack(cause: Option<u32>) -> Option<String> {
+    match cause {
+        Some(34 | 42 | 44 | 47) => None,
+        Some(cause) => Some(format!("its Q.850 cause {cause} names no lack of channels")),
+        None => Some("no Q.850 cause names a lack of channels".into()),
+    }
+}
+
+/// True if no response of the call is reliable (RFC 3262).
+fn sends_unreliably(case: &Case<'_>) -> bool {
+    !case.call.messages.iter().any(|heard| heard.message.header("RSeq").is_some())
 }
 
 /// True if a provisional response says more than that the request arrived.
@@ -241,6 +258,11 @@ fn has_credentials(heard: &Heard) -> bool {
 
 fn no_credentials(case: &Case<'_>) -> bool {
     !case.call.messages.iter().any(has_credentials)
+}
+
+/// True if a challenge says that a nonce is stale (RFC 7616 §3.3).
+fn was_told_stale(case: &Case<'_>) -> bool {
+    case.tries().iter().any(|one| one.challenges().iter().any(|challenge| challenge.stale))
 }
 
 /// True if there are several tries and each has a higher number than the one before.

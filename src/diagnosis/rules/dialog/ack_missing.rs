@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
@@ -8,7 +9,7 @@ use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
 use crate::diagnosis::words::{capture_at, is_private, length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The ACK never reached the one who answered.
@@ -94,82 +95,163 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// No ACK came to the one who answered.
 fn never_sent(case: &Case<'_>) -> Option<Finding> {
-    let (invite, success) = unacknowledged(case)?;
-    // Where its CSeq is cut off, nobody can tell which ACK is for it (RFC 3261 §13.2.2.4).
-    success.message.cseq()?;
-    let bye = cut_off(case, success);
-    let (server, client) = (success.path.source, success.path.destination);
-    let confidence = match bye {
-        // Not even the INVITE came from there in this capture: it shows one direction only (J2).
-        _ if case.surroundings.hop(client.ip(), server.ip()).is_none() => Confidence::Unseen,
-        Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
-        _ => case.absence_of_answer(success),
+    let wait = Wait::of(case)?;
+    let Wait { success, bye, .. } = wait;
+    let finding = Finding::of(&RULE, wait.confidence);
+    let finding = match bye.is_some() || ends_without_bye(case, success) {
+        true => finding.explains(success.message.status()).drops_the_call(),
+        false => finding.severity(Severity::Warning),
     };
-    let over = bye.is_some() || ends_without_bye(case, success);
-    let finding = Finding::of(&RULE, confidence);
-    let finding = if over {
-        finding.explains(success.message.status()).drops_the_call()
-    } else {
-        finding.severity(Severity::Warning)
-    };
-    let contact = contact_fault(success);
-    let status = success.message.status()?;
-    let mut because = match success.repeated {
-        0 => format!("{server} answered with {status}, sent once over {}, and got no ACK", success.path.transport),
-        _ => format!(
-            "{server} answered with {status}, repeated it {} times within {}, and got no ACK",
-            success.repeated,
-            length(success.last_place().time.since(success.place.time))
-        ),
-    };
-    because.push_str(&match bye {
-        Some(bye) => format!(
-            ". {} after its first answer it gave the call up with BYE.",
-            length(bye.place.time.since(success.place.time))
-        ),
-        None if confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
-        None => ".".to_owned(),
-    });
-    let held_back = held_back(case, success);
-    because.push_str(&match (case.acks_to(success).next(), &contact) {
-        (Some(ack), _) => format!(
-            " {} did send it to {}{}; from there it does not go on to {server} in this capture.",
-            ack.path.source,
-            ack.path.destination,
-            if held_back > 1 { format!(" ({})", times(held_back)) } else { String::new() }
-        ),
-        (None, Some(fault)) => format!(" {fault}"),
-        (None, None) if case.was_received(success) => {
-            format!(
-                " TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture."
-            )
-        }
-        (None, None) => {
-            format!(" Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
-        }
-    });
-    let (role, culprit) = match () {
-        () if contact.is_some() => (Role::Uas, server),
-        () if held_back > 0 => (Role::Proxy, client),
-        () => (Role::Uac, client),
-    };
-    let mut finding = finding.party(role, Some(culprit)).because(because);
-    if contact.is_some() {
-        finding = finding
-            .fix(format!("Let {server} put an address into Contact that {client} can reach (its external address)."));
+    let (role, culprit) = wait.culprit();
+    let finding = finding.party(role, Some(culprit)).because(wait.explanation(case));
+    let finding = wait.steps().into_iter().fold(finding, Finding::fix);
+    let finding = finding.next_capture(capture_at(success.path.destination.ip(), success.path));
+    Some(wait.prove(case, finding))
+}
+
+/// A 2xx that waits for its ACK in vain.
+struct Wait<'a> {
+    invite: &'a Transaction,
+    success: &'a Heard,
+    status: StatusCode,
+    /// The BYE with which its sender gives up.
+    bye: Option<&'a Heard>,
+    confidence: Confidence,
+    /// What is wrong with its Contact.
+    contact_fault: Option<String>,
+    /// How often the ACK came to a proxy that sent none on.
+    held_back: u32,
+}
+
+impl<'a> Wait<'a> {
+    fn of(case: &Case<'a>) -> Option<Wait<'a>> {
+        let (invite, success) = unacknowledged(case)?;
+        // Where its CSeq is cut off, nobody can tell which ACK is for it (RFC 3261 §13.2.2.4).
+        success.message.cseq()?;
+        let bye = cut_off(case, success);
+        let (server, client) = (success.path.source.ip(), success.path.destination.ip());
+        let confidence = match bye {
+            // Not even the INVITE came from there in this capture: it shows one direction only (J2).
+            _ if case.surroundings.hop(client, server).is_none() => Confidence::Unseen,
+            Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
+            _ => case.absence_of_answer(success),
+        };
+        Some(Wait {
+            invite,
+            success,
+            status: success.message.status()?,
+            bye,
+            confidence,
+            contact_fault: contact_fault(success),
+            held_back: held_back(case, success),
+        })
     }
-    finding = match held_back > 0 {
-        true => finding.fix(format!(
-            "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it \
-             sent it (by the Route and Request-URI of the ACK)."
-        )),
-        false => finding
-            .fix(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."))
-            .fix("If a proxy between them must see the ACK, let it add Record-Route."),
-    };
-    let finding = finding.next_capture(capture_at(client.ip(), success.path));
-    Some(prove(finding, case, invite, success, bye))
+
+    fn culprit(&self) -> (Role, SocketAddr) {
+        let (server, client) = (self.success.path.source, self.success.path.destination);
+        match () {
+            () if self.contact_fault.is_some() => (Role::Uas, server),
+            () if self.held_back > 0 => (Role::Proxy, client),
+            () => (Role::Uac, client),
+        }
+    }
+
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let Wait { success, status, .. } = self;
+        let server = success.path.source;
+        let answered = match success.repeated {
+            0 => format!("{server} answered with {status}, sent once over {}, and got no ACK", success.path.transport),
+            _ => format!(
+                "{server} answered with {status}, repeated it {} times within {}, and got no ACK",
+                success.repeated,
+                length(success.last_place().time.since(success.place.time))
+            ),
+        };
+        let end = match self.bye {
+            Some(bye) => format!(
+                ". {} after its first answer it gave the call up with BYE.",
+                length(bye.place.time.since(success.place.time))
+            ),
+            None if self.confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
+            None => ".".to_owned(),
+        };
+        format!("{answered}{end} {}", self.why(case))
+    }
+
+    /// What is known of the ACK.
+    fn why(&self, case: &Case<'_>) -> String {
+        let (server, client) = (self.success.path.source, self.success.path.destination);
+        let often = if self.held_back > 1 { format!(" ({})", times(self.held_back)) } else { String::new() };
+        match (case.acks_to(self.success).next(), &self.contact_fault) {
+            (Some(ack), _) => format!(
+                "{} did send it to {}{often}; from there it does not go on to {server} in this capture.",
+                ack.path.source, ack.path.destination
+            ),
+            (None, Some(fault)) => fault.clone(),
+            (None, None) if case.was_received(self.success) => format!(
+                "TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture."
+            ),
+            (None, None) => {
+                format!("Either the 2xx did not reach {client}, or it sent no ACK, or its ACK got lost on the way.")
+            }
+        }
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        let (server, client) = (self.success.path.source, self.success.path.destination);
+        let mut steps = Vec::new();
+        if self.contact_fault.is_some() {
+            steps.push(format!(
+                "Let {server} put an address into Contact that {client} can reach (its external address)."
+            ));
+        }
+        if self.held_back > 0 {
+            steps.push(format!(
+                "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it \
+                 sent it (by the Route and Request-URI of the ACK)."
+            ));
+        } else {
+            steps.push(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."));
+            steps.push("If a proxy between them must see the ACK, let it add Record-Route.".to_owned());
+        }
+        steps
+    }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let Wait { invite, success, bye, .. } = self;
+        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+        let mut finding = finding.claim_status(success, "the answer");
+        if let Some(last) = success.repeats.last() {
+            finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
+        }
+        if self.contact_fault.is_some() {
+            finding = finding.claim_header(success, "Contact", "where the ACK has to go");
+        }
+        finding = finding.claim_absent(
+            success.place,
+            format!("ACK with CSeq {} to {}", invite.cseq, success.path.source),
+            format!("none in the {} that the capture goes on", length(case.tail(success.place))),
+        );
+        if let Some(bye) = bye {
+            finding = finding.claim_method(bye, "the one who answered gives up");
+        }
+        let finding = finding.refuted(
+            "media-inactivity-teardown",
+            match success.repeated {
+                0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
+                _ => "the 2xx was repeated until the end, as only a missing ACK explains",
+            },
+        );
+        match case.acks_to(success).next() {
+            Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
+            None => finding
+                .refuted("in-dialog-request-misrouted", "no ACK with the tags of this answer is in the capture at all")
+                .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
+        }
+    }
 }
 
 /// How often the ACK came to the host that this 2xx was sent to, and that sent none on: a proxy in its path.
@@ -228,36 +310,4 @@ fn contact_fault(success: &Heard) -> Option<String> {
              came from {source}."
         )
     })
-}
-
-fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Heard, bye: Option<&Heard>) -> Finding {
-    let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
-    let mut finding = finding.claim_status(success, "the answer");
-    if let Some(last) = success.repeats.last() {
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
-    }
-    if contact_fault(success).is_some() {
-        finding = finding.claim_header(success, "Contact", "where the ACK has to go");
-    }
-    finding = finding.claim_absent(
-        success.place,
-        format!("ACK with CSeq {} to {}", invite.cseq, success.path.source),
-        format!("none in the {} that the capture goes on", length(case.tail(success.place))),
-    );
-    if let Some(bye) = bye {
-        finding = finding.claim_method(bye, "the one who answered gives up");
-    }
-    let finding = finding.refuted(
-        "media-inactivity-teardown",
-        match success.repeated {
-            0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
-            _ => "the 2xx was repeated until the end, as only a missing ACK explains",
-        },
-    );
-    match case.acks_to(success).next() {
-        Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
-        None => finding
-            .refuted("in-dialog-request-misrouted", "no ACK with the tags of this answer is in the capture at all")
-            .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
-    }
 }

@@ -1,4 +1,5 @@
 use crate::call::{Heard, Stream};
+use crate::capture::Timestamp;
 use crate::diagnosis::media::{UNDERWAY, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
@@ -40,39 +41,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (from, to) = (bye.path.source, bye.path.destination);
-    let confidence = case.absence_of_answer(bye);
     let own_bye = case.asked(&Method::Bye).map(|own| own.request).find(|own| {
         own.path.source.ip() == to.ip() && own.place > bye.place && own.message.call_id() == bye.message.call_id()
     });
-    let sound = sound_after(case, bye);
     let passed = transaction.upstream.and_then(|id| case.call.request_of(case.call.transaction(id)));
-    let who = match passed {
-        Some(before) => format!("{from} passed on the BYE of {}", before.path.source),
-        None => format!("{from} hung up and sent its BYE"),
-    };
-    let span = length(bye.last_place().time.since(bye.place.time));
-    let over_stream = bye.path.transport.is_reliable();
-    let received = if case.was_received(bye) { format!(", TCP of {to} acknowledged it") } else { String::new() };
-    let because = match confidence {
-        Confidence::Unseen => format!(
-            "{from} sent its BYE {} times within {span}, and the capture ends before it can be said that {to} never \
-             answered.",
-            bye.repeated + 1
-        ),
-        _ if over_stream => format!(
-            "{who} over {}{received}, and {to} never answered. {}",
-            bye.path.transport,
-            of_other_side(bye, own_bye, sound)
-        ),
-        _ => format!(
-            "{who} {} times within {span}; {to} never answered. {}",
-            bye.repeated + 1,
-            of_other_side(bye, own_bye, sound)
-        ),
-    };
-    let finding = Finding::of(&RULE, confidence).explains(case.call.final_status).drops_the_call();
+    let silence = Silence { bye, passed, own_bye, sound: sound_after(case, bye), sure: case.absence_of_answer(bye) };
+    let finding = Finding::of(&RULE, silence.sure).explains(case.call.final_status).drops_the_call();
+    let because = silence.explanation(case);
     let finding = match case.private_contact(bye) {
-        _ if over_stream => finding
+        _ if bye.path.transport.is_reliable() => finding
             .party(case.role_of_asked(bye), Some(to))
             .because(because)
             .fix(format!("Look in the log of {} for this BYE: TCP brought it there, and nothing answers it.", to.ip())),
@@ -85,39 +62,78 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
         .next_capture(capture_at(to.ip(), bye.path))
-        .claim_method(bye, "one side hangs up")
-        .claim_absent(
-            bye.place,
-            "a response to the BYE",
-            format!("the capture goes on for {}", length(case.tail(bye.place))),
-        )
         .refuted("destination-unreachable", "no ICMP error quotes the BYE")
         .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
-    let finding = match sound {
-        Some(stream) => claim_packet(finding, stream.last, stream, "the other side still sends sound"),
-        None => finding,
-    };
-    Some(match own_bye {
-        Some(own) => finding.claim_method(own, "the other side ends the call as well"),
-        None => finding,
-    })
+    Some(silence.prove(case, finding))
 }
 
-/// What is known of how long the other side kept the call.
-fn of_other_side(bye: &Heard, own: Option<&Heard>, sound: Option<&Stream>) -> String {
-    if let Some(own) = own {
-        return format!(
-            "That side kept the call until its own BYE {} later: what the two sides bill may differ by that.",
-            length(own.place.time.since(bye.place.time))
-        );
+/// A BYE that got no answer, and what else is known of the other side.
+struct Silence<'a> {
+    bye: &'a Heard,
+    /// The same on the hop before, if its sender passed it on.
+    passed: Option<&'a Heard>,
+    /// A BYE of the other side.
+    own_bye: Option<&'a Heard>,
+    /// What it went on sending.
+    sound: Option<&'a Stream>,
+    sure: Confidence,
+}
+
+impl Silence<'_> {
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let bye = self.bye;
+        let (from, to) = (bye.path.source, bye.path.destination);
+        let who = match self.passed {
+            Some(before) => format!("{from} passed on the BYE of {}", before.path.source),
+            None => format!("{from} hung up and sent its BYE"),
+        };
+        let copies = bye.repeated + 1;
+        let span = length(bye.last_place().time.since(bye.place.time));
+        let received = if case.was_received(bye) { format!(", TCP of {to} acknowledged it") } else { String::new() };
+        match self.sure {
+            Confidence::Unseen => format!(
+                "{from} sent its BYE {copies} times within {span}, and the capture ends before it can be said that \
+                 {to} never answered."
+            ),
+            _ if bye.path.transport.is_reliable() => format!(
+                "{who} over {}{received}, and {to} never answered. {}",
+                bye.path.transport,
+                self.of_other_side()
+            ),
+            _ => format!("{who} {copies} times within {span}; {to} never answered. {}", self.of_other_side()),
+        }
     }
-    match sound {
-        Some(stream) => format!(
-            "Sound from {} still came {} after the first of them: to that side the call was up, and may be billed on.",
-            stream.path.source,
-            length(stream.last.time.since(bye.place.time))
-        ),
-        None => "To that side the call may still be up, and billed.".to_owned(),
+
+    /// What is known of how long the other side kept the call.
+    fn of_other_side(&self) -> String {
+        let after = |time: Timestamp| length(time.since(self.bye.place.time));
+        match (self.own_bye, self.sound) {
+            (Some(own), _) => format!(
+                "That side kept the call until its own BYE {} later: what the two sides bill may differ by that.",
+                after(own.place.time)
+            ),
+            (None, Some(stream)) => format!(
+                "Sound from {} still came {} after the first of them: to that side the call was up, and may be billed \
+                 on.",
+                stream.path.source,
+                after(stream.last.time)
+            ),
+            (None, None) => "To that side the call may still be up, and billed.".to_owned(),
+        }
+    }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let goes_on = format!("the capture goes on for {}", length(case.tail(self.bye.place)));
+        let mut finding = finding
+            .claim_method(self.bye, "one side hangs up")
+            .claim_absent(self.bye.place, "a response to the BYE", goes_on);
+        if let Some(stream) = self.sound {
+            finding = claim_packet(finding, stream.last, stream, "the other side still sends sound");
+        }
+        match self.own_bye {
+            Some(own) => finding.claim_method(own, "the other side ends the call as well"),
+            None => finding,
+        }
     }
 }
 

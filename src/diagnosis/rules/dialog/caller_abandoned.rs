@@ -50,119 +50,183 @@ fn announced<'a>(case: &Case<'a>, invite: &'a Transaction) -> Option<(&'a Heard,
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
-    let reasons = case.reasons(cancel);
-    let before = case.answered_before(cancel);
-    if cancel_says(reasons) != CancelSays::GivenUp
-        || before.is_some_and(|before| !matches!(before, AnsweredBefore::ToAFeatureCode(_)))
-    {
-        return None;
-    }
-    let deciding = case.deciding()?;
-    let invite = case.call.request_of(deciding)?;
-    let waited = cancel.place.time.since(invite.place.time);
-    let ring = case.alerting_or_progress(deciding.id);
-    let progress =
-        case.provisionals(deciding).any(|heard| heard.message.status().is_some_and(|status| status.get() > 100));
-    let by_proxy = case.came_through_proxy() && reasons.is_empty();
-    // What stands behind the cut may be a Reason that says more.
-    let is_cut = cancel.message.has_cut_head();
-    let (confidence, role) = match before {
-        _ if by_proxy => (Confidence::Possible, Role::Nobody),
-        _ if is_cut && reasons.is_empty() => (Confidence::Possible, Role::Uac),
-        _ if is_cut => (Confidence::Likely, Role::Uac),
-        // Who had just answered to a feature code may be an exchange at which this call was picked up.
-        Some(_) => (Confidence::Likely, Role::Uac),
-        None => (Confidence::Proven, Role::Uac),
+    let seen = GivenUp::of(case)?;
+    let source = seen.cancel.path.source;
+    let (confidence, role) = seen.confidence_and_role();
+    let finding = Finding::of(&RULE, confidence).party(role, Some(source));
+    let finding = match seen.is_silent() {
+        true => finding.about_end(case),
+        false => finding.explains_calmly(case.call.final_status),
     };
-    let finding = Finding::of(&RULE, confidence).party(role, Some(cancel.path.source));
-    // What came back there is not in the capture at all, so nobody knows whether it rang.
-    let is_one_way = !case.has_response(deciding)
-        && case.surroundings.hop(invite.path.destination.ip(), invite.path.source.ip()).is_none();
-    let silent = ring.is_none() && !progress && !is_one_way && waited >= SILENCE;
-    let finding = if silent { finding.about_end(case) } else { finding.explains_calmly(case.call.final_status) };
     if !case.wants_words() {
         return Some(finding);
     }
-    let state = match ring {
-        Some(ring) if alerts(ring) => {
-            format!("after it had rung for {}", length(cancel.place.time.since(ring.place.time)))
-        }
-        Some(progress) => format!(
-            "{} after {}, which does not say that a device rings",
-            length(cancel.place.time.since(progress.place.time)),
-            a_code(progress)
-        ),
-        None if progress => "before it was answered".to_owned(),
-        None if is_one_way => "and this capture holds nothing of what came back".to_owned(),
-        None => "before it rang".to_owned(),
-    };
-    let source = cancel.path.source;
-    let sender = if by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
-    let (reason, says) = match () {
-        () if reasons.iter().any(Reason::says_user_ended) => {
-            ("as the reason that the user ended it", "the user ended the call")
-        }
-        () if reasons.iter().any(says_only_cancelled) => {
-            ("no other reason than that", "the caller cancels, and no more")
-        }
-        () => ("normal clearing as the reason", "normal clearing"),
-    };
-    let announced = announced(case, deciding);
-    let mut finding = finding.because(format!(
-        "{sender} cancelled the call {} after the INVITE, {state}. {}; {} gives {}.{}{}{}",
-        length(waited),
-        match case.finals(deciding).next() {
-            _ if silent && deciding.provisionals.is_empty() => "Until then nothing had come back",
-            _ if silent => "Until then nothing but 100 had come back",
-            Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
-            Some(_) => "Nothing is wrong with that",
-            None if is_one_way => "Nothing is wrong with that",
-            None if !deciding.acks.is_empty() =>
-                "Its ACK shows that the INVITE was ended, by a response that was not captured",
-            None => "No final response to the INVITE follows",
-        },
-        if announced.is_some() { "the CANCEL" } else { "it" },
-        match reasons.is_empty() {
-            true if is_cut => "no reason before the cut",
-            true => "no reason",
-            false => reason,
-        },
-        if is_cut && reasons.is_empty() { BEHIND_CUT } else { "" },
-        if by_proxy { BEHIND_PROXY } else { "" },
-        picked_up(cancel, before)
-    ));
-    finding = match announced {
-        Some((heard, cause)) => {
-            let sender = heard.path.source;
-            let fix = q850(cause).map(|known| known.fix.clone()).unwrap_or_default();
-            finding
-                .fix(format!(
-                    "Look behind {sender}, which gave the Q.850 cause {cause} and may have played an announcement. \
-                     {fix}"
-                ))
-                .claim_header_with(heard, "Reason", "850", "why the call could not go on (RFC 6432)")
-        }
+    let announced = announced(case, seen.invite);
+    let finding = finding.because(seen.explanation(case, announced));
+    let finding = match announced {
+        Some((heard, cause)) => finding
+            .fix(look_behind(heard, cause))
+            .claim_header_with(heard, "Reason", "850", "why the call could not go on (RFC 6432)"),
         None => finding.fix("Nothing has to be done, if the caller meant to give up."),
     };
-    finding = finding
-        .claim_method(cancel, if by_proxy { "this hop cancels" } else { "the caller's side cancels" })
-        .claim_header(cancel, "Reason", says);
-    if let Some(AnsweredBefore::ToAFeatureCode(answer)) = before {
-        finding =
-            finding.claim_at(answer, "sip.Status-Code", "200", "the sender of the CANCEL answers who dialled a code");
-    }
-    if let Some(ring) = ring {
-        finding = finding.claim_status(ring, shows(ring));
-    }
-    if let Some(last) = case.finals(deciding).last() {
-        finding = finding.claim_status(last, "the end of the INVITE that the CANCEL asked for");
-    }
-    Some(match by_proxy {
-        true => finding.next_capture(capture_at(cancel.path.source.ip(), cancel.path)),
-        false if is_cut => finding,
-        false => refute(finding, before),
+    let finding = seen.prove(case, finding);
+    Some(match seen.by_proxy {
+        true => finding.next_capture(capture_at(source.ip(), seen.cancel.path)),
+        false if seen.is_cut => finding,
+        false => refute(finding, seen.before),
     })
+}
+
+/// A CANCEL of the caller's side that gives no other reason than that it gave up, and what was seen before it.
+struct GivenUp<'a> {
+    cancel: &'a Heard,
+    reasons: &'a [Reason],
+    /// What its sender had answered just before.
+    before: Option<AnsweredBefore>,
+    /// The INVITE that it ends.
+    invite: &'a Transaction,
+    /// How long that had waited.
+    waited: Duration,
+    /// What tells how long the call was under way.
+    ring: Option<&'a Heard>,
+    /// True if more than 100 came back.
+    progress: bool,
+    /// True if a proxy may have cancelled.
+    by_proxy: bool,
+    /// True if a Reason that says more may stand behind the cut.
+    is_cut: bool,
+    /// True if what came back there is not in the capture at all, so that nobody knows whether it rang.
+    is_one_way: bool,
+}
+
+impl<'a> GivenUp<'a> {
+    fn of(case: &Case<'a>) -> Option<GivenUp<'a>> {
+        let Some(EarlyEnd::Cancel(cancel)) = case.early_end() else { return None };
+        let reasons = case.reasons(cancel);
+        let before = case.answered_before(cancel);
+        if cancel_says(reasons) != CancelSays::GivenUp
+            || before.is_some_and(|before| !matches!(before, AnsweredBefore::ToAFeatureCode(_)))
+        {
+            return None;
+        }
+        let deciding = case.deciding()?;
+        let invite = case.call.request_of(deciding)?;
+        let (client, server) = (invite.path.source.ip(), invite.path.destination.ip());
+        let progresses = |heard: &Heard| heard.message.status().is_some_and(|status| status.get() > 100);
+        Some(GivenUp {
+            cancel,
+            reasons,
+            before,
+            invite: deciding,
+            waited: cancel.place.time.since(invite.place.time),
+            ring: case.alerting_or_progress(deciding.id),
+            progress: case.provisionals(deciding).any(progresses),
+            by_proxy: case.came_through_proxy() && reasons.is_empty(),
+            is_cut: cancel.message.has_cut_head(),
+            is_one_way: !case.has_response(deciding) && case.surroundings.hop(server, client).is_none(),
+        })
+    }
+
+    fn confidence_and_role(&self) -> (Confidence, Role) {
+        match self.before {
+            _ if self.by_proxy => (Confidence::Possible, Role::Nobody),
+            _ if self.is_cut && self.reasons.is_empty() => (Confidence::Possible, Role::Uac),
+            _ if self.is_cut => (Confidence::Likely, Role::Uac),
+            // Who had just answered to a feature code may be an exchange at which this call was picked up.
+            Some(_) => (Confidence::Likely, Role::Uac),
+            None => (Confidence::Proven, Role::Uac),
+        }
+    }
+
+    /// True if the silence before the CANCEL is what needs explaining.
+    fn is_silent(&self) -> bool {
+        self.ring.is_none() && !self.progress && !self.is_one_way && self.waited >= SILENCE
+    }
+
+    fn explanation(&self, case: &Case<'_>, announced: Option<(&Heard, u8)>) -> String {
+        let source = self.cancel.path.source;
+        let sender = if self.by_proxy { source.to_string() } else { format!("The caller's side ({source})") };
+        let it = if announced.is_some() { "the CANCEL" } else { "it" };
+        let (reason, _) = self.reason();
+        let behind_cut = if self.is_cut && self.reasons.is_empty() { BEHIND_CUT } else { "" };
+        let behind_proxy = if self.by_proxy { BEHIND_PROXY } else { "" };
+        format!(
+            "{sender} cancelled the call {} after the INVITE, {}. {}; {it} gives \
+             {reason}.{behind_cut}{behind_proxy}{}",
+            length(self.waited),
+            self.state(),
+            self.judgement(case, announced),
+            picked_up(self.cancel, self.before)
+        )
+    }
+
+    /// How far the call had come.
+    fn state(&self) -> String {
+        let since = |heard: &Heard| length(self.cancel.place.time.since(heard.place.time));
+        match self.ring {
+            Some(ring) if alerts(ring) => format!("after it had rung for {}", since(ring)),
+            Some(progress) => {
+                format!("{} after {}, which does not say that a device rings", since(progress), a_code(progress))
+            }
+            None if self.progress => "before it was answered".to_owned(),
+            None if self.is_one_way => "and this capture holds nothing of what came back".to_owned(),
+            None => "before it rang".to_owned(),
+        }
+    }
+
+    /// Whether that is in order, as far as what came back tells.
+    fn judgement(&self, case: &Case<'_>, announced: Option<(&Heard, u8)>) -> &'static str {
+        match case.finals(self.invite).next() {
+            _ if self.is_silent() && self.invite.provisionals.is_empty() => "Until then nothing had come back",
+            _ if self.is_silent() => "Until then nothing but 100 had come back",
+            Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
+            Some(_) => "Nothing is wrong with that",
+            None if self.is_one_way => "Nothing is wrong with that",
+            None if !self.invite.acks.is_empty() => {
+                "Its ACK shows that the INVITE was ended, by a response that was not captured"
+            }
+            None => "No final response to the INVITE follows",
+        }
+    }
+
+    /// The reason that the CANCEL gives, and what its Reason says, where it has one.
+    fn reason(&self) -> (&'static str, &'static str) {
+        match () {
+            () if self.reasons.is_empty() && self.is_cut => ("no reason before the cut", "normal clearing"),
+            () if self.reasons.is_empty() => ("no reason", "normal clearing"),
+            () if self.reasons.iter().any(Reason::says_user_ended) => {
+                ("as the reason that the user ended it", "the user ended the call")
+            }
+            () if self.reasons.iter().any(says_only_cancelled) => {
+                ("no other reason than that", "the caller cancels, and no more")
+            }
+            () => ("normal clearing as the reason", "normal clearing"),
+        }
+    }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let (_, says) = self.reason();
+        let cancels = if self.by_proxy { "this hop cancels" } else { "the caller's side cancels" };
+        let mut finding = finding.claim_method(self.cancel, cancels).claim_header(self.cancel, "Reason", says);
+        if let Some(AnsweredBefore::ToAFeatureCode(answer)) = self.before {
+            let answers = "the sender of the CANCEL answers who dialled a code";
+            finding = finding.claim_at(answer, "sip.Status-Code", "200", answers);
+        }
+        if let Some(ring) = self.ring {
+            finding = finding.claim_status(ring, shows(ring));
+        }
+        match case.finals(self.invite).last() {
+            Some(last) => finding.claim_status(last, "the end of the INVITE that the CANCEL asked for"),
+            None => finding,
+        }
+    }
+}
+
+/// What to do about a cause that was announced.
+fn look_behind(heard: &Heard, cause: u8) -> String {
+    let sender = heard.path.source;
+    let fix = q850(cause).map(|known| known.fix.clone()).unwrap_or_default();
+    format!("Look behind {sender}, which gave the Q.850 cause {cause} and may have played an announcement. {fix}")
 }
 
 /// Names the rivals that a CANCEL on the caller's own hop rules out.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{have_same_author, to_tag};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{capture_at, length, times};
+use crate::diagnosis::words::{capture_at, length, sentence, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
 
@@ -59,64 +59,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     {
         return ack.is_some().then(|| ended_by_callee(cancel, success, others));
     }
-    let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
-    let apart = length(second.place.time.since(first.place.time));
-    let (caller, callee) = (cancel.path.source, success.path.source);
-    let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(caller));
-    let finding = match (ack, bye) {
-        (Some(ack), Some(bye)) => finding
-            .because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side \
-                 confirmed the answer and ended the call with BYE, as it must."
-            ))
-            .claim_method(ack, "the answer is confirmed")
-            .claim_method(bye, "the call is ended"),
-        (None, Some(bye)) => finding
-            .because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart). The caller's side ended \
-                 the call with BYE; an ACK of it is not in the capture."
-            ))
-            .claim_method(bye, "the call is ended"),
-        (ack, None) => {
-            let missing = if ack.is_none() { "ACK and BYE" } else { "BYE" };
-            // Only who is seen to hear the callee's side is known to have had the answer.
-            let heard = answer_after(case, cancel, success);
-            let hears = ack.is_some() || heard.is_some();
-            let unanswered = unanswered_bye(case, caller).filter(|_| !hears);
-            let sure = if hears { Confidence::Proven } else { Confidence::Likely };
-            let finding = Finding::of(&RULE, sure).explains(success.message.status()).drops_the_call();
-            let finding = finding.party(Role::Uac, Some(caller)).because(format!(
-                "The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart), and {caller} did not end \
-                 the answered call: no {missing} followed. The callee's side is left in a call with nobody.{}",
-                if hears { String::new() } else { doubt(caller, unanswered) }
-            ));
-            let mended =
-                format!("Have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15).");
-            let finding = match hears {
-                true => finding.fix(mended),
-                false => finding
-                    .fix(format!(
-                        "Capture at {} (command below): does the 2xx arrive there? If not, see whether {caller} is \
-                         still on, and follow the way to it.",
-                        caller.ip()
-                    ))
-                    .fix(format!("If it arrives: {}", mended.replacen("Have", "have", 1)))
-                    .next_capture(capture_at(caller.ip(), cancel.path)),
-            };
-            let finding =
-                finding.claim_absent(success.place, missing, "the caller's side does not end the answered call");
-            match (unanswered, heard) {
-                (Some(bye), _) => finding.claim_method(bye, "the callee's side gives the call up").claim_absent(
-                    bye.place,
-                    "a response to this BYE",
-                    "the caller's side does not answer it either",
-                ),
-                (None, Some(heard)) => {
-                    finding.claim_status(heard, "the caller's side is there, and hears the callee's side")
-                }
-                (None, None) => finding,
-            }
-        }
+    let crossing = Crossing { cancel, success, ack };
+    let finding = match bye {
+        Some(bye) => crossing.ended(bye),
+        None => crossing.left_standing(case),
     };
     Some(
         finding
@@ -124,6 +70,95 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(success, "the callee's side answers")
             .refuted("caller-abandoned", "the INVITE was answered, not terminated"),
     )
+}
+
+/// A CANCEL and the 2xx that it crossed.
+struct Crossing<'a> {
+    cancel: &'a Heard,
+    success: &'a Heard,
+    /// The ACK to the 2xx.
+    ack: Option<&'a Heard>,
+}
+
+impl<'a> Crossing<'a> {
+    /// The beginning of a sentence that says so.
+    fn told(&self) -> String {
+        let Crossing { cancel, success, .. } = self;
+        let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
+        let apart = length(second.place.time.since(first.place.time));
+        let (caller, callee) = (cancel.path.source, success.path.source);
+        format!("The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart)")
+    }
+
+    /// The caller's side ended the answered call, as it must.
+    fn ended(&self, bye: &Heard) -> Finding {
+        let finding = Finding::of(&RULE, Confidence::Proven).party(Role::Nobody, Some(self.cancel.path.source));
+        let crossed = self.told();
+        let finding = match self.ack {
+            Some(ack) => finding
+                .because(format!(
+                    "{crossed}. The caller's side confirmed the answer and ended the call with BYE, as it must."
+                ))
+                .claim_method(ack, "the answer is confirmed"),
+            None => finding.because(format!(
+                "{crossed}. The caller's side ended the call with BYE; an ACK of it is not in the capture."
+            )),
+        };
+        finding.claim_method(bye, "the call is ended")
+    }
+
+    /// The caller's side did not end the answered call.
+    fn left_standing(&self, case: &Case<'a>) -> Finding {
+        let caller = self.cancel.path.source;
+        let missing = if self.ack.is_none() { "ACK and BYE" } else { "BYE" };
+        // Only who is seen to hear the callee's side is known to have had the answer.
+        let heard = answer_after(case, self.cancel, self.success);
+        let hears = self.ack.is_some() || heard.is_some();
+        let unanswered = unanswered_bye(case, caller).filter(|_| !hears);
+        let sure = if hears { Confidence::Proven } else { Confidence::Likely };
+        let finding = Finding::of(&RULE, sure)
+            .explains(self.success.message.status())
+            .drops_the_call()
+            .party(Role::Uac, Some(caller))
+            .because(format!(
+                "{}, and {caller} did not end the answered call: no {missing} followed. The callee's side is left in \
+                 a call with nobody.{}",
+                self.told(),
+                if hears { String::new() } else { doubt(caller, unanswered) }
+            ));
+        let finding = if hears { finding.fix(sentence(&have_mended(caller))) } else { self.ask_for_arrival(finding) };
+        let finding =
+            finding.claim_absent(self.success.place, missing, "the caller's side does not end the answered call");
+        match (unanswered, heard) {
+            (Some(bye), _) => finding.claim_method(bye, "the callee's side gives the call up").claim_absent(
+                bye.place,
+                "a response to this BYE",
+                "the caller's side does not answer it either",
+            ),
+            (None, Some(heard)) => {
+                finding.claim_status(heard, "the caller's side is there, and hears the callee's side")
+            }
+            (None, None) => finding,
+        }
+    }
+
+    /// What to do where nobody knows whether the 2xx arrived.
+    fn ask_for_arrival(&self, finding: Finding) -> Finding {
+        let caller = self.cancel.path.source;
+        finding
+            .fix(format!(
+                "Capture at {} (command below): does the 2xx arrive there? If not, see whether {caller} is still on, \
+                 and follow the way to it.",
+                caller.ip()
+            ))
+            .fix(format!("If it arrives: {}", have_mended(caller)))
+            .next_capture(capture_at(caller.ip(), self.cancel.path))
+    }
+}
+
+/// What to do about a side that forgets the call.
+fn have_mended(caller: SocketAddr) -> String {
+    format!("have the software of {caller} mended: a 2xx after CANCEL needs ACK and BYE (RFC 3261 §15).")
 }
 
 /// What the caller's side answers to something that it was asked after the 2xx: what comes from the callee's side does

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Kind, timer};
+use crate::call::{Heard, Kind, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::media::ENOUGH;
 use crate::diagnosis::rule::rule;
@@ -102,110 +102,159 @@ fn taken_over(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn never_answered(case: &Case<'_>) -> Option<Finding> {
-    let Asked { transaction, request } = unanswered(case)?;
-    let confidence = case.absence_of_answer(request);
-    let bye = given_up(case, request);
-    let finding = Finding::of(&RULE, confidence);
-    let finding = match bye {
+    let seen = NeverAnswered::of(case)?;
+    let request = seen.request;
+    let finding = Finding::of(&RULE, seen.confidence);
+    let finding = match seen.bye {
         Some(_) if case.call.is_answered() => finding.explains(None).drops_the_call(),
         _ => finding.severity(Severity::Warning),
     };
-    let (from, to) = (request.path.source, request.path.destination);
-    let what = what(request, &transaction.method);
-    let noun = if case.call.kind == Kind::Call { "call" } else { "subscription" };
-    let over_stream = request.path.transport.is_reliable();
-    let sent = match over_stream {
-        true => format!("{from} sent {what} inside the {noun} over {}", request.path.transport),
-        false => format!(
-            "{from} sent {what} inside the {noun} {} times within {}",
-            request.repeated + 1,
-            length(request.last_place().time.since(request.place.time))
-        ),
+    let finding = seen.told_in(case, finding);
+    let finding = match seen.confidence {
+        Confidence::Unseen => finding.titled("A request inside the call had got no answer when the capture ended"),
+        _ => finding,
     };
-    let tail = length(case.tail(request.place));
-    let because = match confidence {
-        Confidence::Unseen => format!(
-            "{sent}, and no response had come when the capture ended, {tail} after the first copy. That is too early \
-             to say that {to} never answered."
-        ),
-        _ if case.was_received(request) => format!("{sent}; TCP of {to} acknowledged it, and no response ever came."),
-        _ if case.is_visible(to.ip(), from.ip()) => format!("{sent}, and {to} never answered."),
-        _ => format!(
-            "{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."
-        ),
-    };
-    let end = match bye {
-        Some(bye) => format!(
-            " {} after {} {from} gave up and ended the call with BYE, as RFC 3261 asks of who gets no answer.",
-            length(bye.place.time.since(request.place.time)),
-            first(request)
-        ),
-        None => String::new(),
-    };
-    let life = Life::of(case, request);
-    let because = format!("{because}{end}{}", life.as_ref().map(|life| life.told(request)).unwrap_or_default());
-    let mut finding = match case.private_contact(request) {
-        _ if over_stream => finding.party(case.role_of_asked(request), Some(to)).because(because),
-        Some(contact) => {
-            // A server that reports to its subscriber passes nothing on.
-            let is_author = case.call.kind == Kind::Subscription && transaction.upstream.is_none();
-            let role = if is_author { case.role_of_author(request) } else { Role::Proxy };
-            contact.told_in(finding, &because, (role, from))
-        }
-        None => finding.party(Role::Network, Some(to)).because(because),
-    };
-    if confidence == Confidence::Unseen {
-        finding = finding.titled("A request inside the call had got no answer when the capture ended");
-    }
-    if let (Some(Life::Answered(_)), false) = (&life, over_stream) {
-        finding = finding.fix(format!(
-            "Other requests reach that side: compare them with this {} of {} bytes. What is too large for the way, or \
-             of a kind that something on it does not know, is lost without a word.",
-            transaction.method,
-            request.message.bytes().len()
-        ));
-    }
-    finding = finding
-        .fix(match over_stream {
-            true => format!(
-                "Look in the log of {} for this {}: TCP brought it there, and even what is not wanted gets a response.",
-                to.ip(),
-                transaction.method
-            ),
-            false => format!(
-                "See at {} whether the {} arrives. If not, its Contact, or what NAT and firewalls before it remember, \
-                 is out of date.",
-                to.ip(),
-                transaction.method
-            ),
-        })
-        .fix(match over_stream {
-            true => "If it is not there, look at what ends TCP before it (a load balancer, an ALG).".to_owned(),
-            false => format!(
-                "If it arrives, look at {} for why nothing answers it: even what is not wanted gets a response.",
-                to.ip()
-            ),
-        })
-        .next_capture(capture_at(to.ip(), request.path))
-        .claim_method(request, "a request inside the call");
-    if let Some(last) = request.repeats.last() {
-        let cseq = request.message.header("CSeq").unwrap_or_default().into_owned();
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
-    }
-    finding = finding.claim_absent(
-        request.place,
-        format!("any response to this {}", transaction.method),
-        format!("the capture goes on for {tail} after {}", first(request)),
-    );
-    if let Some(bye) = bye {
-        finding = finding.claim_method(bye, "its sender gives the call up");
-    }
+    let finding = seen.steps().into_iter().fold(finding, Finding::fix);
     Some(
-        finding
+        seen.prove(case, finding)
+            .next_capture(capture_at(request.path.destination.ip(), request.path))
             .refuted("destination-unreachable", "no ICMP error quotes this request")
             .refuted("reinvite-refused", "it was not refused: it got no response at all")
             .refuted("dialog-state-lost", "it got no answer at all, and no 481"),
     )
+}
+
+/// A request inside the call that got nothing at all.
+struct NeverAnswered<'a> {
+    transaction: &'a Transaction,
+    request: &'a Heard,
+    confidence: Confidence,
+    /// The BYE with which its sender gave up.
+    bye: Option<&'a Heard>,
+    life: Option<Life<'a>>,
+}
+
+impl<'a> NeverAnswered<'a> {
+    fn of(case: &Case<'a>) -> Option<NeverAnswered<'a>> {
+        let Asked { transaction, request } = unanswered(case)?;
+        let confidence = case.absence_of_answer(request);
+        let (bye, life) = (given_up(case, request), Life::of(case, request));
+        Some(NeverAnswered { transaction, request, confidence, bye, life })
+    }
+
+    fn is_over_stream(&self) -> bool {
+        self.request.path.transport.is_reliable()
+    }
+
+    /// The finding with what happened, and with who is responsible for it.
+    fn told_in(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let (request, because) = (self.request, self.explanation(case));
+        let (from, to) = (request.path.source, request.path.destination);
+        match case.private_contact(request) {
+            _ if self.is_over_stream() => finding.party(case.role_of_asked(request), Some(to)).because(because),
+            Some(contact) => {
+                // A server that reports to its subscriber passes nothing on.
+                let is_author = case.call.kind == Kind::Subscription && self.transaction.upstream.is_none();
+                let role = if is_author { case.role_of_author(request) } else { Role::Proxy };
+                contact.told_in(finding, &because, (role, from))
+            }
+            None => finding.party(Role::Network, Some(to)).because(because),
+        }
+    }
+
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let request = self.request;
+        let (from, to) = (request.path.source, request.path.destination);
+        let sent = self.sent(case);
+        let because = match self.confidence {
+            Confidence::Unseen => format!(
+                "{sent}, and no response had come when the capture ended, {} after the first copy. That is too early \
+                 to say that {to} never answered.",
+                length(case.tail(request.place))
+            ),
+            _ if case.was_received(request) => {
+                format!("{sent}; TCP of {to} acknowledged it, and no response ever came.")
+            }
+            _ if case.is_visible(to.ip(), from.ip()) => format!("{sent}, and {to} never answered."),
+            _ => format!(
+                "{sent}, and no answer of {to} is in the capture, which shows nothing else of it at that time either."
+            ),
+        };
+        let end = match self.bye {
+            Some(bye) => format!(
+                " {} after {} {from} gave up and ended the call with BYE, as RFC 3261 asks of who gets no answer.",
+                length(bye.place.time.since(request.place.time)),
+                first(request)
+            ),
+            None => String::new(),
+        };
+        format!("{because}{end}{}", self.life.as_ref().map(|life| life.told(request)).unwrap_or_default())
+    }
+
+    /// Who sent what, how often.
+    fn sent(&self, case: &Case<'_>) -> String {
+        let request = self.request;
+        let (from, what) = (request.path.source, what(request, &self.transaction.method));
+        let noun = if case.call.kind == Kind::Call { "call" } else { "subscription" };
+        match self.is_over_stream() {
+            true => format!("{from} sent {what} inside the {noun} over {}", request.path.transport),
+            false => format!(
+                "{from} sent {what} inside the {noun} {} times within {}",
+                request.repeated + 1,
+                length(request.last_place().time.since(request.place.time))
+            ),
+        }
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        let (method, host) = (&self.transaction.method, self.request.path.destination.ip());
+        if self.is_over_stream() {
+            return vec![
+                format!(
+                    "Look in the log of {host} for this {method}: TCP brought it there, and even what is not wanted \
+                     gets a response."
+                ),
+                "If it is not there, look at what ends TCP before it (a load balancer, an ALG).".to_owned(),
+            ];
+        }
+        let others_arrive = match self.life {
+            Some(Life::Answered(_)) => Some(format!(
+                "Other requests reach that side: compare them with this {method} of {} bytes. What is too large for \
+                 the way, or of a kind that something on it does not know, is lost without a word.",
+                self.request.message.bytes().len()
+            )),
+            _ => None,
+        };
+        let look_there = [
+            format!(
+                "See at {host} whether the {method} arrives. If not, its Contact, or what NAT and firewalls before it \
+                 remember, is out of date."
+            ),
+            format!(
+                "If it arrives, look at {host} for why nothing answers it: even what is not wanted gets a response."
+            ),
+        ];
+        others_arrive.into_iter().chain(look_there).collect()
+    }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let request = self.request;
+        let mut finding = finding.claim_method(request, "a request inside the call");
+        if let Some(last) = request.repeats.last() {
+            let cseq = request.message.header("CSeq").unwrap_or_default().into_owned();
+            finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
+        }
+        finding = finding.claim_absent(
+            request.place,
+            format!("any response to this {}", self.transaction.method),
+            format!("the capture goes on for {} after {}", length(case.tail(request.place)), first(request)),
+        );
+        match self.bye {
+            Some(bye) => finding.claim_method(bye, "its sender gives the call up"),
+            None => finding,
+        }
+    }
 }
 
 /// The first request inside the call that was repeated and got nothing at all on the last hop on which it is seen.

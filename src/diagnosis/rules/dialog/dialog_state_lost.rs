@@ -1,8 +1,10 @@
+use crate::call::Heard;
+use crate::capture::Place;
 use crate::diagnosis::lost_dialog::Why;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::HeaderName;
+use crate::sip::{HeaderName, Method};
 
 rule! {
     /// One side has forgotten the dialog.
@@ -38,76 +40,121 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.outer_failure().is_some() {
         return None;
     }
-    let unknown = case.unknown_dialogs().into_iter().find(|unknown| matches!(unknown.why, Why::StateLost))?;
-    let (request, response) = (unknown.request, unknown.response);
-    let mut signs = case.signs_of_loss(&unknown);
-    let restart = case.restart_of(response.path.source.ip(), request.place.time);
-    if let (Some(restart), Some((_, success))) = (restart, case.answer()) {
-        signs.push(format!(
-            "it registered anew under another Call-ID {} after the answer, as after a restart",
-            length(restart.place.time.since(success.place.time))
-        ));
-    }
-    let method = request.message.method()?;
-    let known = case.call.dialogs.iter().any(|dialog| dialog.confirmed.is_some());
-    // The answer that opened the dialog may not be known for one where the capture cut it.
-    let is_cut = || case.answer().is_some_and(|(_, success)| success.message.has_cut_head());
-    let is_unread = request.message.ends_before_end_of(HeaderName::To) || !known && is_cut();
-    let confidence = if signs.is_empty() || !known || is_unread { Confidence::Possible } else { Confidence::Likely };
-    let age = case
-        .answer()
-        .map(|(_, success)| format!(" {} after the answer", length(request.place.time.since(success.place.time))))
-        .unwrap_or_default();
-    let signs = match signs.as_slice() {
-        [] => "Nothing in the capture shows why: a restart, another node, or cleared state fit alike".to_owned(),
-        signs => format!("What points to it: {}", list(signs)),
-    };
-    let tags = if is_unread {
-        "no BYE before it is in the capture; what tells whether its tags are those of the dialog is behind the cut"
-    } else if known {
-        "its tags are those of the dialog, and no BYE had ended it"
-    } else {
-        "no BYE before it is in the capture, which begins in the middle of this call"
-    };
-    let role = case.role_of_asked(request);
-    let mut finding = Finding::of(&RULE, confidence)
+    let lost = Lost::of(case)?;
+    let (request, response) = (lost.request, lost.response);
+    let finding = Finding::of(&RULE, lost.confidence())
         .explains(response.message.status())
         .drops_the_call()
-        .sender(role, response)
-        .because(format!(
-            "{} answered the {method}{age} with 481: it does not know the dialog any more, although {tags}. {signs}.",
-            response.path.source
-        ))
+        .sender(case.role_of_asked(request), response)
+        .because(lost.explanation())
         .fix(format!(
-            "Look at {} for a restart, a change of nodes, or cleared dialogs between the answer and this {method}.",
-            response.path.source
+            "Look at {} for a restart, a change of nodes, or cleared dialogs between the answer and this {}.",
+            response.path.source, lost.method
         ))
-        .fix("In a cluster, share dialog state or route in-dialog requests to the node that holds it.")
-        .claim_method(request, "a request of the dialog")
-        .claim_status(response, "its receiver does not know the dialog");
-    if let (Some((_, success)), Some(tag)) =
-        (case.answer(), request.message.to().and_then(|to| to.tag().map(str::to_owned)))
-    {
-        finding = finding.claim_status(success, "the dialog was established");
-        finding = finding.claim(request, "sip.to.tag", tag, "the To tag of the request");
-    }
-    if let Some(restart) = restart {
-        finding = finding.claim_at(restart.place, "sip.Method", "REGISTER", "the responder registers anew");
-    }
-    if let Some((_, success)) = case.answer() {
-        finding = finding.claim_absent(success.place, "an earlier BYE", "nothing had ended the dialog");
-    }
+        .fix("In a cluster, share dialog state or route in-dialog requests to the node that holds it.");
+    let tags = match lost.is_known {
+        true => "the tags are those of the dialog",
+        false => "the capture holds no dialog of this Call-ID with other tags",
+    };
     Some(
-        finding
-            .refuted(
-                "dialog-identifiers-wrong",
-                if known {
-                    "the tags are those of the dialog"
-                } else {
-                    "the capture holds no dialog of this Call-ID with other tags"
-                },
-            )
+        lost.prove(finding)
+            .refuted("dialog-identifiers-wrong", tags)
             .refuted("bye-crossed", "the other side sent no BYE at the same time")
             .refuted("request-after-dialog-end", "no BYE had ended the dialog"),
     )
+}
+
+/// A request of a dialog that its receiver does not know any more, and what points to the reason.
+struct Lost<'a> {
+    request: &'a Heard,
+    method: &'a Method,
+    /// The 481.
+    response: &'a Heard,
+    /// The answer of the call.
+    success: Option<&'a Heard>,
+    /// True if the capture shows a dialog that was confirmed.
+    is_known: bool,
+    /// True if what tells whether the tags are right is behind the cut.
+    is_unread: bool,
+    signs: Vec<String>,
+    /// Where the responder registers anew, as after a restart.
+    restart: Option<Place>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(case: &Case<'a>) -> Option<Lost<'a>> {
+        let unknown = case.unknown_dialogs().into_iter().find(|unknown| matches!(unknown.why, Why::StateLost))?;
+        let (request, response) = (unknown.request, unknown.response);
+        let success = case.answer().map(|(_, success)| success);
+        let restart = case.restart_of(response.path.source.ip(), request.place.time).map(|restart| restart.place);
+        let mut signs = case.signs_of_loss(&unknown);
+        if let (Some(restart), Some(success)) = (restart, success) {
+            signs.push(format!(
+                "it registered anew under another Call-ID {} after the answer, as after a restart",
+                length(restart.time.since(success.place.time))
+            ));
+        }
+        let is_known = case.call.dialogs.iter().any(|dialog| dialog.confirmed.is_some());
+        // The answer that opened the dialog may not be known for one where the capture cut it.
+        let is_cut = || success.is_some_and(|success| success.message.has_cut_head());
+        let is_unread = request.message.ends_before_end_of(HeaderName::To) || !is_known && is_cut();
+        let method = request.message.method()?;
+        Some(Lost { request, method, response, success, is_known, is_unread, signs, restart })
+    }
+
+    fn confidence(&self) -> Confidence {
+        match self.signs.is_empty() || !self.is_known || self.is_unread {
+            true => Confidence::Possible,
+            false => Confidence::Likely,
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let (server, method) = (self.response.path.source, self.method);
+        let age = match self.success {
+            Some(success) => {
+                format!(" {} after the answer", length(self.request.place.time.since(success.place.time)))
+            }
+            None => String::new(),
+        };
+        let signs = match self.signs.as_slice() {
+            [] => "Nothing in the capture shows why: a restart, another node, or cleared state fit alike".to_owned(),
+            signs => format!("What points to it: {}", list(signs)),
+        };
+        format!(
+            "{server} answered the {method}{age} with 481: it does not know the dialog any more, although {}. {signs}.",
+            self.although()
+        )
+    }
+
+    /// What is known of the dialog.
+    fn although(&self) -> &'static str {
+        match self.is_known {
+            _ if self.is_unread => {
+                "no BYE before it is in the capture; what tells whether its tags are those of the dialog is behind the \
+                 cut"
+            }
+            true => "its tags are those of the dialog, and no BYE had ended it",
+            false => "no BYE before it is in the capture, which begins in the middle of this call",
+        }
+    }
+
+    fn prove(&self, finding: Finding) -> Finding {
+        let mut finding = finding
+            .claim_method(self.request, "a request of the dialog")
+            .claim_status(self.response, "its receiver does not know the dialog");
+        let tag = self.request.message.to().and_then(|to| to.tag().map(str::to_owned));
+        if let (Some(success), Some(tag)) = (self.success, tag) {
+            finding = finding
+                .claim_status(success, "the dialog was established")
+                .claim(self.request, "sip.to.tag", tag, "the To tag of the request");
+        }
+        if let Some(restart) = self.restart {
+            finding = finding.claim_at(restart, "sip.Method", "REGISTER", "the responder registers anew");
+        }
+        match self.success {
+            Some(success) => finding.claim_absent(success.place, "an earlier BYE", "nothing had ended the dialog"),
+            None => finding,
+        }
+    }
 }

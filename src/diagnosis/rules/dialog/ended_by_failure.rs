@@ -1,7 +1,10 @@
-use crate::catalogue::q850;
+use std::net::SocketAddr;
+
+use crate::call::Heard;
+use crate::catalogue::{Q850Cause, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause};
 
 rule! {
@@ -52,6 +55,30 @@ const PREEMPTED: [(u32, &str); 5] = [
 /// what.
 const MISSED: [(u32, &str); 2] = [(4, "no ACK came"), (5, "no SIP response came")];
 
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let bye = case.first_bye()?.request;
+    let (_, success) = case.answer()?;
+    let said = Said::of(case, bye)?;
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(success.message.status())
+        .drops_the_call()
+        .sender(case.side(bye).role(), bye);
+    if !case.wants_words() {
+        return Some(finding);
+    }
+    let source = bye.path.source;
+    let finding = finding.because(format!(
+        "{source} ended the call {} after the answer, and its BYE says why: {}{}. {}",
+        length(bye.place.time.since(success.place.time)),
+        said.what(),
+        said.text(),
+        said.meaning(source)
+    ));
+    let finding = said.advise(finding, source);
+    let finding = finding.claim_status(success, "the call was answered").claim_method(bye, "the end of the call");
+    Some(said.claim(finding, bye))
+}
+
 /// What a BYE says of the end.
 enum Said<'a> {
     Reason(&'a Reason),
@@ -59,94 +86,109 @@ enum Said<'a> {
     Asterisk(u32),
 }
 
-impl Said<'_> {
-    fn q850(&self) -> Option<u32> {
+impl<'a> Said<'a> {
+    /// What it says of a fault, if it does.
+    fn of(case: &Case<'_>, bye: &'a Heard) -> Option<Said<'a>> {
+        let by_reason = case.reasons(bye).iter().find(|reason| is_fault(reason)).map(Said::Reason);
+        by_reason.or_else(|| {
+            let cause = asterisk_cause(&bye.message)?;
+            FAULTS.contains(&cause).then_some(Said::Asterisk(cause))
+        })
+    }
+
+    fn reason(&self) -> Option<&'a Reason> {
         match self {
+            Said::Reason(reason) => Some(reason),
+            Said::Asterisk(_) => None,
+        }
+    }
+
+    /// The same, if somebody on the way cut the call off.
+    fn cut_off(&self) -> Option<&'a Reason> {
+        self.reason().filter(|reason| is_cut_off(reason))
+    }
+
+    /// The cause of Q.850, if it is one that has a name.
+    fn cause(&self) -> Option<&'static Q850Cause> {
+        let cause = match self {
             Said::Reason(reason) => reason.q850(),
             Said::Asterisk(cause) => Some(*cause),
+        };
+        cause.and_then(|cause| u8::try_from(cause).ok()).and_then(q850)
+    }
+
+    /// Its protocol and cause, as a sentence names them.
+    fn what(&self) -> String {
+        match (self, self.cause()) {
+            (_, Some(known)) => format!("cause {} of Q.850, {}", known.cause, known.name),
+            (Said::Asterisk(cause), None) => format!("cause {cause} of Q.850"),
+            (Said::Reason(Reason { protocol, cause, .. }), None) => match (cause, self.reason().and_then(missed)) {
+                (_, Some(missed)) => format!("{protocol} {}, {missed}", cause.unwrap_or_default()),
+                (Some(cause), None) => format!("{protocol} {cause}"),
+                (None, None) => protocol.clone(),
+            },
+        }
+    }
+
+    /// Its text in brackets. Many write the name of the cause there, which is told already.
+    fn text(&self) -> String {
+        let is_told = |text: &&str| self.cause().is_some_and(|known| known.name.eq_ignore_ascii_case(text));
+        let text = self.reason().and_then(|reason| reason.text.as_deref());
+        let text = text.filter(|text| !text.is_empty() && !is_told(text));
+        text.map(|text| format!(" (\"{text}\")")).unwrap_or_default()
+    }
+
+    /// The sentence about what that means.
+    fn meaning(&self, source: SocketAddr) -> String {
+        match self.cut_off() {
+            Some(reason) => format!("{source} or a server behind it cut the call off: {}.", cut_off_for(reason)),
+            None => format!("That is a fault at {source} or behind it, and no wish of a party."),
+        }
+    }
+
+    /// With a title of its own where the call was cut off, and what to do.
+    fn advise(&self, finding: Finding, source: SocketAddr) -> Finding {
+        let finding = match self.cut_off() {
+            Some(reason) if is_preemption(reason) => finding
+                .titled("The call was cut off for one of higher priority")
+                .fix(
+                    "If this call should not have given way, look at its priority (Resource-Priority), and who may \
+                     have a higher one.",
+                )
+                .fix(format!("Look in the log of {source}, or of the network behind it, which call took its place.")),
+            Some(_) => finding.titled("A server cut the call off").fix(format!(
+                "Look at the credit and the limits of the account, and in the log of {source} for the rule that ended \
+                 it."
+            )),
+            None => finding.fix(format!(
+                "Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that \
+                 moment?"
+            )),
+        };
+        match self.cause() {
+            Some(known) => finding.fix(known.fix.clone()),
+            None => finding,
+        }
+    }
+
+    fn claim(&self, finding: Finding, bye: &Heard) -> Finding {
+        let says = "why, as its sender says";
+        match self.reason() {
+            Some(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, says),
+            None => match bye.message.header_line(ASTERISK_CAUSE) {
+                Some(line) => finding.claim(bye, "sip.msg_hdr", line, says),
+                None => finding,
+            },
         }
     }
 }
 
-fn check(case: &Case<'_>) -> Option<Finding> {
-    let bye = case.first_bye()?.request;
-    let (_, success) = case.answer()?;
-    let is_fault = |reason: &&Reason| {
-        reason.q850().is_some_and(|cause| FAULTS.contains(&cause))
-            || reason.sip().is_some_and(|code| FAILED.contains(&code))
-            || missed(reason).is_some()
-            || is_cut_off(reason)
-    };
-    let by_reason = case.reasons(bye).iter().find(is_fault).map(Said::Reason);
-    let said = by_reason.or_else(|| {
-        let cause = asterisk_cause(&bye.message)?;
-        FAULTS.contains(&cause).then_some(Said::Asterisk(cause))
-    })?;
-    let by = case.side(bye);
-    let finding = Finding::of(&RULE, Confidence::Likely)
-        .explains(success.message.status())
-        .drops_the_call()
-        .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye);
-    if !case.wants_words() {
-        return Some(finding);
-    }
-    let source = bye.path.source;
-    let known = said.q850().and_then(|cause| u8::try_from(cause).ok()).and_then(q850);
-    let what = match (&said, &known) {
-        (_, Some(known)) => format!("cause {} of Q.850, {}", known.cause, known.name),
-        (Said::Reason(reason), None) if missed(reason).is_some() => {
-            format!("{} {}, {}", reason.protocol, reason.cause.unwrap_or_default(), missed(reason).unwrap_or_default())
-        }
-        (Said::Reason(reason), None) => match reason.cause {
-            Some(cause) => format!("{} {cause}", reason.protocol),
-            None => reason.protocol.clone(),
-        },
-        (Said::Asterisk(cause), None) => format!("cause {cause} of Q.850"),
-    };
-    let reason = match &said {
-        Said::Reason(reason) => Some(*reason),
-        Said::Asterisk(_) => None,
-    };
-    let cut_off = reason.filter(|reason| is_cut_off(reason));
-    // Many write the name of the cause beside it.
-    let is_told = |text: &&str| known.as_ref().is_some_and(|known| known.name.eq_ignore_ascii_case(text));
-    let text = reason.and_then(|reason| reason.text.as_deref()).filter(|text| !text.is_empty() && !is_told(text));
-    let text = text.map(|text| format!(" (\"{text}\")")).unwrap_or_default();
-    let meaning = match cut_off {
-        Some(reason) => format!("{} or a server behind it cut the call off: {}.", source, cut_off_for(reason)),
-        None => format!("That is a fault at {source} or behind it, and no wish of a party."),
-    };
-    let finding = finding.because(format!(
-        "{source} ended the call {} after the answer, and its BYE says why: {what}{text}. {meaning}",
-        length(bye.place.time.since(success.place.time))
-    ));
-    let mut finding = match cut_off {
-        Some(reason) if is_preemption(reason) => finding
-            .titled("The call was cut off for one of higher priority")
-            .fix(
-                "If this call should not have given way, look at its priority (Resource-Priority), and who may have a \
-                 higher one.",
-            )
-            .fix(format!("Look in the log of {source}, or of the network behind it, which call took its place.")),
-        Some(_) => finding.titled("A server cut the call off").fix(format!(
-            "Look at the credit and the limits of the account, and in the log of {source} for the rule that ended it."
-        )),
-        None => finding.fix(format!(
-            "Follow this Call-ID in the log of {source}: what failed there, or in the network behind it, at that \
-             moment?"
-        )),
-    };
-    if let Some(known) = known {
-        finding = finding.fix(known.fix.clone());
-    }
-    finding = finding.claim_status(success, "the call was answered").claim_method(bye, "the end of the call");
-    Some(match said {
-        Said::Reason(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, "why, as its sender says"),
-        Said::Asterisk(_) => match bye.message.header_line(ASTERISK_CAUSE) {
-            Some(line) => finding.claim(bye, "sip.msg_hdr", line, "why, as its sender says"),
-            None => finding,
-        },
-    })
+/// True if a Reason tells of a fault, or that somebody on the way cut the call off.
+fn is_fault(reason: &Reason) -> bool {
+    reason.q850().is_some_and(|cause| FAULTS.contains(&cause))
+        || reason.sip().is_some_and(|code| FAILED.contains(&code))
+        || missed(reason).is_some()
+        || is_cut_off(reason)
 }
 
 fn is_preemption(reason: &Reason) -> bool {

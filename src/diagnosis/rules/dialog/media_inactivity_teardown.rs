@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use crate::call::{Heard, Stream};
 use crate::catalogue::Topic;
-use crate::diagnosis::media::claim_packet;
+use crate::diagnosis::media::{Talk, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Side};
 use crate::sip::{Method, Reason, StatusCode};
 
 rule! {
@@ -71,52 +72,24 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
     let said = case.reasons(bye).iter().find(|reason| speaks_of_media(reason));
-    let lost_bearer = said.is_some_and(|reason| reason.release_cause() == Some(LOST_BEARER));
     let talk = case.talk();
-    let by = case.side(bye);
-    let silence = talk.as_ref().and_then(|talk| {
-        let (ear, other) = if by == Side::Caller { (&talk.caller, &talk.callee) } else { (&talk.callee, &talk.caller) };
-        let last = ear.last().map(|stream| (stream.last, stream));
-        if last.is_none() && other.packets() == 0 || talk.may_bypass(ear) {
-            return None;
-        }
-        let since = last.map_or(talk.began, |(place, _)| place.time);
-        Some((bye.place.time.since(since), last))
-    });
-    // Who was to get nothing, on hold, at a fax or as the one who speaks, waits for nothing; and a transfer ends the
-    // call.
-    let waits_since =
-        talk.as_ref().and_then(|talk| talk.hears_since(if by == Side::Caller { &talk.caller } else { &talk.callee }));
-    let is_accepted =
-        |asked: &Asked<'_>| case.call.final_status_of(asked.transaction).is_some_and(StatusCode::is_success);
-    let is_transferred = case.asked(&Method::Refer).any(|refer| is_accepted(&refer));
-    let timeout = silence.filter(|_| !is_transferred).zip(waits_since).and_then(|((silent, _), since)| {
-        let waited = silent.min(bye.place.time.since(since));
-        TIMEOUTS.into_iter().map(Duration::from_secs).find(|timeout| waited.abs_diff(*timeout) <= EXACT)
-    });
-    if said.is_none() && timeout.is_none() {
-        return None;
-    }
-    let source = bye.path.source;
-    let silent = match silence {
-        Some((silent, Some(_))) => format!(", which had got no RTP for {}", length(silent)),
-        Some((silent, None)) => format!(", which had got no RTP at all in {}", length(silent)),
-        None => String::new(),
-    };
-    let why = match (&said, timeout) {
-        (Some(Reason { text: Some(text), .. }), _) => format!("Its Reason says {text:?}."),
-        (Some(_), _) if lost_bearer => "Its Reason says that the bearer of the media was lost.".to_owned(),
-        (Some(_), _) => "Its Reason says that no media came any more.".to_owned(),
+    let silence = talk.as_ref().and_then(|talk| Silence::before(case, talk, bye));
+    let timeout = silence.as_ref().and_then(|silence| silence.timeout);
+    let why = match (said, timeout) {
+        (Some(reason), _) => says(reason),
         (None, Some(timeout)) => format!("That is a usual RTP timeout ({} s).", timeout.as_secs()),
-        (None, None) => String::new(),
+        (None, None) => return None,
     };
-    let confidence = if said.is_some() { Confidence::Proven } else { Confidence::Possible };
-    let mut finding = Finding::of(&RULE, confidence)
+    let source = bye.path.source;
+    let finding = Finding::of(&RULE, if said.is_some() { Confidence::Proven } else { Confidence::Possible })
         .explains(success.message.status())
         .drops_the_call()
-        .sender(if by == Side::Caller { Role::Uac } else { Role::Uas }, bye)
-        .because(format!("The call was ended by {source}{silent}. {why}"));
-    finding = match lost_bearer {
+        .sender(case.side(bye).role(), bye)
+        .because(format!(
+            "The call was ended by {source}{}. {why}",
+            silence.as_ref().map(Silence::told).unwrap_or_default()
+        ));
+    let finding = match said.is_some_and(lost_bearer) {
         true => finding.fix(
             "Ask the operation of the radio network why the dedicated bearer of the voice was released at that \
              moment: coverage, handover, or too little capacity in the cell.",
@@ -125,13 +98,69 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix("Find out why the media to that side stopped: NAT, firewall, hold, silence suppression.")
             .fix(format!("Or raise the RTP timeout of {source}{}.", case.settings(Topic::MediaTimeout, bye))),
     };
-    finding = finding.claim_method(bye, "the end of the call");
-    finding = match said {
+    let finding = finding.claim_method(bye, "the end of the call");
+    let mut finding = match said {
         Some(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, "the reason that it gives"),
         None => finding.claim_header(bye, "Reason", "the reason that it gives"),
     };
-    if let Some((_, Some((place, stream)))) = silence {
-        finding = claim_packet(finding, place, stream, "the last RTP packet to that side");
+    if let Some(stream) = silence.and_then(|silence| silence.last) {
+        finding = claim_packet(finding, stream.last, stream, "the last RTP packet to that side");
     }
     Some(finding.refuted("session-timer-expired", "the time fits the silence of the media"))
+}
+
+/// What such a Reason says, as a sentence.
+fn says(reason: &Reason) -> String {
+    match &reason.text {
+        Some(text) => format!("Its Reason says {text:?}."),
+        None if lost_bearer(reason) => "Its Reason says that the bearer of the media was lost.".to_owned(),
+        None => "Its Reason says that no media came any more.".to_owned(),
+    }
+}
+
+fn lost_bearer(reason: &Reason) -> bool {
+    reason.release_cause() == Some(LOST_BEARER)
+}
+
+/// The time before a BYE in which its sender got no RTP.
+struct Silence<'t> {
+    lasted: Duration,
+    /// What it got last.
+    last: Option<&'t Stream>,
+    /// The usual timeout that this fits.
+    timeout: Option<Duration>,
+}
+
+impl<'t> Silence<'t> {
+    fn before(case: &Case<'_>, talk: &'t Talk<'_>, bye: &Heard) -> Option<Silence<'t>> {
+        let (ear, other) = match case.side(bye) {
+            Side::Caller => (&talk.caller, &talk.callee),
+            _ => (&talk.callee, &talk.caller),
+        };
+        let last = ear.last();
+        if last.is_none() && other.packets() == 0 || talk.may_bypass(ear) {
+            return None;
+        }
+        let lasted = bye.place.time.since(last.map_or(talk.began, |stream| stream.last.time));
+        // Who was to get nothing, on hold, at a fax or as the one who speaks, waits for nothing; and a transfer ends
+        // the call.
+        let timeout = talk.hears_since(ear).filter(|_| !is_transferred(case)).and_then(|since| {
+            let waited = lasted.min(bye.place.time.since(since));
+            TIMEOUTS.into_iter().map(Duration::from_secs).find(|timeout| waited.abs_diff(*timeout) <= EXACT)
+        });
+        Some(Silence { lasted, last, timeout })
+    }
+
+    fn told(&self) -> String {
+        match self.last {
+            Some(_) => format!(", which had got no RTP for {}", length(self.lasted)),
+            None => format!(", which had got no RTP at all in {}", length(self.lasted)),
+        }
+    }
+}
+
+/// True if somebody was asked to call another party, and agreed.
+fn is_transferred(case: &Case<'_>) -> bool {
+    let status_of = |refer: Asked<'_>| case.call.final_status_of(refer.transaction);
+    case.asked(&Method::Refer).any(|refer| status_of(refer).is_some_and(StatusCode::is_success))
 }

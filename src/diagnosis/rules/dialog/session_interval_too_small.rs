@@ -29,75 +29,109 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[422]).filter(|failure| failure.normal != Some(NormalStep::IntervalRaised))?;
-    let response = case.response(failure);
-    let request = first_to_ask(case, case.request(failure)?);
-    let server = response.path.source;
-    let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
-    let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
-    let is_enough = is_enough(asked.as_deref(), minimum.as_deref());
-    let is_unasked = asked.is_none() && !request.message.is_cut();
-    let words = match (&asked, &minimum) {
-        (Some(asked), Some(minimum)) if is_enough => format!(
-            "asks for a session timer of {} s, which the minimum of {minimum} s in the response allows",
-            seconds(asked)
-        ),
-        (Some(asked), Some(minimum)) => {
-            format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked))
-        }
-        (None, Some(minimum)) if request.message.has_cut_head() => {
-            format!("may ask for a session timer behind the cut, and the minimum is {minimum} s")
-        }
-        (None, Some(minimum)) => {
-            format!("as captured here asks for no session timer that could be below the minimum of {minimum} s")
-        }
-        (_, None) if response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
-        (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
-    };
-    let step = match &minimum {
-        Some(minimum) if is_enough => {
-            format!(
-                "Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 \
-                 §6)."
-            )
-        }
-        Some(_) if is_unasked => format!(
-            "Look at {server}, and at what adds Session-Expires behind it: who asks for no session timer must not get \
-             422 (RFC 4028 §6)."
-        ),
-        Some(minimum) => format!("Set the session timer of {} to at least {minimum} s.", request.path.source),
-        None if response.message.is_cut() => {
-            format!(
-                "Set the session timer of {} to what Min-SE in the 422 says: here it is behind the cut.",
-                request.path.source
-            )
-        }
-        None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
-    };
-    let (role, culprit) = match minimum {
-        Some(_) if is_enough || is_unasked => (Role::Uas, response),
+    let refusal = Refusal::of(case.response(failure), first_to_ask(case, case.request(failure)?));
+    let Refusal { request, response, .. } = refusal;
+    let (role, culprit) = match refusal.minimum {
+        Some(_) if refusal.is_enough || refusal.is_unasked => (Role::Uas, response),
         Some(_) => (case.role_of_sender(request), request),
-        _ => (Role::Uas, response),
+        None => (Role::Uas, response),
     };
-    // A phone tries again by itself, and at once: only a capture that ends sooner may have missed it.
-    let (confidence, then) = match case.tail(response.place) < timer::T2 {
-        // The try with more may have been one of those whose beginning alone is there.
-        _ if response.message.is_cut() => (Confidence::Possible, "no try with more is known"),
-        true if is_unasked => (Confidence::Likely, "the capture ends before a try with one could follow"),
-        false if is_unasked => (Confidence::Likely, "no try with one followed"),
-        true => (Confidence::Likely, "the capture ends before a try with more could follow"),
-        false => (Confidence::Proven, "no try with more followed"),
-    };
+    let (confidence, then) = refusal.what_followed(case);
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
             .sender(role, culprit)
-            .because(format!("The {} {words}: {server} refused it with 422, and {then}.", request.message.method()?))
-            .fix(step)
+            .because(format!(
+                "The {} {}: {} refused it with 422, and {then}.",
+                request.message.method()?,
+                refusal.told(),
+                response.path.source
+            ))
+            .fix(refusal.cure())
             .claim_status(response, "refused")
             .claim_header(request, "Session-Expires", "what was asked for")
             .claim_header(response, "Min-SE", "the minimum")
             .refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"),
     )
+}
+
+/// A request that was refused for its session timer.
+struct Refusal<'a> {
+    request: &'a Heard,
+    response: &'a Heard,
+    /// Session-Expires of the request.
+    asked: Option<String>,
+    /// Min-SE of the response.
+    minimum: Option<String>,
+    /// True if no less was asked for than that.
+    is_enough: bool,
+    /// True if no session timer was asked for.
+    is_unasked: bool,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(response: &'a Heard, request: &'a Heard) -> Refusal<'a> {
+        let asked = request.message.header("Session-Expires").map(|value| value.into_owned());
+        let minimum = response.message.header("Min-SE").map(|value| value.into_owned());
+        let is_enough = is_enough(asked.as_deref(), minimum.as_deref());
+        let is_unasked = asked.is_none() && !request.message.is_cut();
+        Refusal { request, response, asked, minimum, is_enough, is_unasked }
+    }
+
+    /// What the request asks for, and what the response says to that.
+    fn told(&self) -> String {
+        match (&self.asked, &self.minimum) {
+            (Some(asked), Some(minimum)) if self.is_enough => format!(
+                "asks for a session timer of {} s, which the minimum of {minimum} s in the response allows",
+                seconds(asked)
+            ),
+            (Some(asked), Some(minimum)) => {
+                format!("asks for a session timer of {} s, and the minimum is {minimum} s", seconds(asked))
+            }
+            (None, Some(minimum)) if self.request.message.has_cut_head() => {
+                format!("may ask for a session timer behind the cut, and the minimum is {minimum} s")
+            }
+            (None, Some(minimum)) => {
+                format!("as captured here asks for no session timer that could be below the minimum of {minimum} s")
+            }
+            (_, None) if self.response.message.is_cut() => {
+                "names a session timer that is too short, if any".to_owned()
+            }
+            (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
+        }
+    }
+
+    fn cure(&self) -> String {
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        match &self.minimum {
+            Some(minimum) if self.is_enough => format!(
+                "Have {server} mended: a request that asks for its minimum of {minimum} s must not get 422 (RFC 4028 \
+                 §6)."
+            ),
+            Some(_) if self.is_unasked => format!(
+                "Look at {server}, and at what adds Session-Expires behind it: who asks for no session timer must not \
+                 get 422 (RFC 4028 §6)."
+            ),
+            Some(minimum) => format!("Set the session timer of {client} to at least {minimum} s."),
+            None if self.response.message.is_cut() => format!(
+                "Set the session timer of {client} to what Min-SE in the 422 says: here it is behind the cut."
+            ),
+            None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
+        }
+    }
+
+    /// What followed, and how sure that makes. A phone tries again by itself, and at once: only a capture that ends
+    /// sooner may have missed it.
+    fn what_followed(&self, case: &Case<'_>) -> (Confidence, &'static str) {
+        match case.tail(self.response.place) < timer::T2 {
+            // The try with more may have been one of those whose beginning alone is there.
+            _ if self.response.message.is_cut() => (Confidence::Possible, "no try with more is known"),
+            true if self.is_unasked => (Confidence::Likely, "the capture ends before a try with one could follow"),
+            false if self.is_unasked => (Confidence::Likely, "no try with one followed"),
+            true => (Confidence::Likely, "the capture ends before a try with more could follow"),
+            false => (Confidence::Proven, "no try with more followed"),
+        }
+    }
 }
 
 /// Of a request on its way over several hops the copy that was the first to ask for this interval: a proxy may add one

@@ -1,11 +1,13 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, timer};
+use crate::capture::Timestamp;
 use crate::diagnosis::dialogs::{from_tag, is_of_invite};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -53,111 +55,175 @@ pub(in crate::diagnosis::rules) fn is_failed_refresh(case: &Case<'_>, request: &
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    // Each leg of a B2BUA has a session timer, a refresh and a BYE of its own.
-    let (bye, (request, response)) =
-        case.asked(&Method::Bye).find_map(|bye| Some((bye.request, last_refresh(case, bye.request)?)))?;
-    let (_, first) = case.answers().find(|(_, first)| first.message.call_id() == request.message.call_id())?;
-    let agreed = agreed_before(case, request).unwrap_or(first);
-    let success = [agreed, first].into_iter().find(|success| success.message.header("Session-Expires").is_some())?;
-    let (seconds, refresher) = read(&success.message.header("Session-Expires")?)?;
-    // Who need not refresh and says nothing of the timer asks for something else (RFC 4028 §7.4).
-    let by_refresher = refresher.is_none() || from_tag(request) == refresher_tag(success, refresher.as_deref());
-    if !by_refresher && request.message.header("Session-Expires").is_none() {
-        return None;
-    }
-    let interval = Duration::from_secs(u64::from(seconds));
-    let since = request.place.time.since(agreed.place.time);
-    let is_481 = response.is_some_and(|response| response.message.status().map(StatusCode::get) == Some(481));
-    let (sooner, later) = if is_481 { (interval * 2 / 5, interval * 3 / 5) } else { (interval / 3, interval) };
-    let patience = if response.is_some() { SOON } else { GIVE_UP };
-    let last = response.map_or(request.place, |response| response.place);
-    let runs_out = Expiry::at(bye.place.time.since(agreed.place.time), seconds).is_some();
-    let changes = case.changes_media(request);
-    let ends = runs_out || !changes && bye.place.time.since(last.time) <= patience;
-    // A re-INVITE at another time is for hold or media; and who hangs up long after a refusal does it for himself.
-    if since < sooner || since > later || !ends {
-        return None;
-    }
-    let method = request.message.method()?;
-    let status = response.and_then(|response| response.message.status());
-    let got = match status {
-        Some(status) => format!("was refused with {status}"),
-        None if request.path.transport.is_reliable() => "got no answer".to_owned(),
-        None => format!("got no answer ({} copies)", request.repeated + 1),
-    };
-    let confidence = match response {
-        Some(_) if changes => Confidence::Likely,
-        Some(_) => Confidence::Proven,
-        None => case.absence_of_answer(request),
-    };
-    let least = least(response);
-    let unasked = Unasked::of(case, request, response);
-    // Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise;
-    // everything else is for the other side to look at.
-    let (role, culprit) = match least.is_some() || unasked.is_some() {
-        true => (case.role_of_author(request), request.path.source),
-        false => (case.role_of_asked(request), request.path.destination),
-    };
-    let unasked_told = unasked.as_ref().map(|unasked| unasked.told(request, bye)).unwrap_or_default();
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(status)
+    let refresh = FailedRefresh::of(case)?;
+    let FailedRefresh { request, response, bye, .. } = refresh;
+    let (role, culprit) = refresh.culprit(case);
+    let finding = Finding::of(&RULE, refresh.confidence(case))
+        .explains(refresh.status())
         .drops_the_call()
         .party(role, Some(culprit))
-        .because(format!(
-            "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. \
-             {} ended the call {} later.{unasked_told}",
-            request.path.source,
-            length(since),
-            bye.path.source,
-            length(bye.place.time.since(last.time))
-        ))
-        .fix(match &least {
-            Some(least) => format!(
-                "Set the session timer of {} to at least {least} s: it must ask again with that after a 422 (RFC 4028 \
-                 §7.3).",
-                request.path.source
-            ),
-            None if unasked.is_some() => format!(
-                "Let {} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and a 405 \
-                 or 501 is no reason to end the call (§10).",
-                request.path.source
-            ),
-            None => {
-                format!(
-                    "Look at {} for why it does not take this {method} in a running call.",
-                    request.path.destination
-                )
-            }
-        })
-        .fix(match response.and_then(|heard| heard.message.status()).map(StatusCode::get) {
-            // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
-            Some(481) => format!(
-                "Find out why {} has lost this dialog: a restart, another node, or cleared state.",
-                request.path.destination
-            ),
-            Some(422) => format!(
-                "Or lower the minimum of {}, or switch session timers off for this peer.",
-                request.path.destination
-            ),
-            _ if unasked.is_some() => {
-                format!(
-                    "Or let {} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.",
-                    request.path.destination
-                )
-            }
-            _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer."
-                .to_owned(),
-        })
-        .claim_header(success, "Session-Expires", "the agreed interval")
+        .because(refresh.explanation())
+        .fix(refresh.cure())
+        .fix(refresh.alternative())
+        .claim_header(refresh.success, "Session-Expires", "the agreed interval")
         .claim_method(request, "the refresh");
-    finding = match response {
+    let mut finding = match response {
         Some(response) => finding.claim_status(response, "refused"),
         None => finding.claim_absent(request.place, "a final response to it", "no answer"),
     };
-    if let Some(allowing) = unasked.and_then(|unasked| unasked.allowing) {
+    if let Some(allowing) = refresh.unasked.and_then(|unasked| unasked.allowing) {
         finding = finding.claim_header(allowing, "Allow", "what the other side takes: UPDATE is not in it");
     }
     Some(finding.claim_method(bye, "the end of the call").refuted("session-timer-expired", "a refresh was tried"))
+}
+
+/// A refresh of the session timer that failed, and the BYE that followed from it.
+struct FailedRefresh<'a> {
+    /// The 2xx that names the interval, in seconds.
+    success: &'a Heard,
+    seconds: u32,
+    /// When a 2xx had agreed on it for the last time.
+    agreed: Timestamp,
+    /// The re-INVITE or UPDATE.
+    request: &'a Heard,
+    method: &'a Method,
+    /// Its refusal; `None` if it was never answered.
+    response: Option<&'a Heard>,
+    unasked: Option<Unasked<'a>>,
+    /// True if it asks for other media, too.
+    changes_media: bool,
+    bye: &'a Heard,
+}
+
+impl<'a> FailedRefresh<'a> {
+    fn of(case: &Case<'a>) -> Option<FailedRefresh<'a>> {
+        // Each leg of a B2BUA has a session timer, a refresh and a BYE of its own.
+        let (bye, (request, response)) =
+            case.asked(&Method::Bye).find_map(|bye| Some((bye.request, last_refresh(case, bye.request)?)))?;
+        let (_, first) = case.answers().find(|(_, first)| first.message.call_id() == request.message.call_id())?;
+        let agreed = agreed_before(case, request).unwrap_or(first);
+        let names_timer = |success: &&Heard| success.message.header("Session-Expires").is_some();
+        let success = [agreed, first].into_iter().find(names_timer)?;
+        let (seconds, refresher) = read(&success.message.header("Session-Expires")?)?;
+        // Who need not refresh and says nothing of the timer asks for something else (RFC 4028 §7.4).
+        let by_refresher = refresher.is_none() || from_tag(request) == refresher_tag(success, refresher.as_deref());
+        if !by_refresher && request.message.header("Session-Expires").is_none() {
+            return None;
+        }
+        let refresh = FailedRefresh {
+            success,
+            seconds,
+            agreed: agreed.place.time,
+            request,
+            method: request.message.method()?,
+            response,
+            unasked: Unasked::of(case, request, response),
+            changes_media: case.changes_media(request),
+            bye,
+        };
+        // A re-INVITE at another time is for hold or media; and who hangs up long after a refusal does it for himself.
+        (refresh.is_in_time() && refresh.ended_the_call()).then_some(refresh)
+    }
+
+    /// How long after the last agreement it was tried.
+    fn since_agreed(&self) -> Duration {
+        self.request.place.time.since(self.agreed)
+    }
+
+    /// How long after its refusal, or after it, the BYE came.
+    fn until_bye(&self) -> Duration {
+        self.bye.place.time.since(self.response.unwrap_or(self.request).place.time)
+    }
+
+    fn status(&self) -> Option<StatusCode> {
+        self.response.and_then(|response| response.message.status())
+    }
+
+    fn code(&self) -> Option<u16> {
+        self.status().map(StatusCode::get)
+    }
+
+    fn is_in_time(&self) -> bool {
+        let interval = Duration::from_secs(u64::from(self.seconds));
+        let (sooner, later) = match self.code() {
+            Some(481) => (interval * 2 / 5, interval * 3 / 5),
+            _ => (interval / 3, interval),
+        };
+        (sooner..=later).contains(&self.since_agreed())
+    }
+
+    fn ended_the_call(&self) -> bool {
+        let patience = if self.response.is_some() { SOON } else { GIVE_UP };
+        let runs_out = Expiry::at(self.bye.place.time.since(self.agreed), self.seconds).is_some();
+        runs_out || !self.changes_media && self.until_bye() <= patience
+    }
+
+    fn confidence(&self, case: &Case<'_>) -> Confidence {
+        match self.response {
+            Some(_) if self.changes_media => Confidence::Likely,
+            Some(_) => Confidence::Proven,
+            None => case.absence_of_answer(self.request),
+        }
+    }
+
+    /// Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise;
+    /// everything else is for the other side to look at.
+    fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
+        match least(self.response).is_some() || self.unasked.is_some() {
+            true => (case.role_of_author(self.request), self.request.path.source),
+            false => (case.role_of_asked(self.request), self.request.path.destination),
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let FailedRefresh { seconds, method, request, bye, .. } = self;
+        let got = match self.status() {
+            Some(status) => format!("was refused with {status}"),
+            None if request.path.transport.is_reliable() => "got no answer".to_owned(),
+            None => format!("got no answer ({} copies)", request.repeated + 1),
+        };
+        format!(
+            "The session timer ({seconds} s) had to be refreshed, and the {method} of {} {} after the answer {got}. \
+             {} ended the call {} later.{}",
+            request.path.source,
+            length(self.since_agreed()),
+            bye.path.source,
+            length(self.until_bye()),
+            self.unasked.as_ref().map(|unasked| unasked.told(request, bye)).unwrap_or_default()
+        )
+    }
+
+    fn cure(&self) -> String {
+        let (refresher, peer) = (self.request.path.source, self.request.path.destination);
+        match least(self.response) {
+            Some(least) => format!(
+                "Set the session timer of {refresher} to at least {least} s: it must ask again with that after a 422 \
+                 (RFC 4028 §7.3)."
+            ),
+            None if self.unasked.is_some() => format!(
+                "Let {refresher} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and \
+                 a 405 or 501 is no reason to end the call (§10)."
+            ),
+            None => format!("Look at {peer} for why it does not take this {} in a running call.", self.method),
+        }
+    }
+
+    /// What else helps.
+    fn alternative(&self) -> String {
+        let peer = self.request.path.destination;
+        match self.code() {
+            // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
+            Some(481) => {
+                format!("Find out why {peer} has lost this dialog: a restart, another node, or cleared state.")
+            }
+            Some(422) => format!("Or lower the minimum of {peer}, or switch session timers off for this peer."),
+            _ if self.unasked.is_some() => {
+                format!("Or let {peer} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.")
+            }
+            _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer."
+                .to_owned(),
+        }
+    }
 }
 
 /// An UPDATE that the other side refused as a method, and never said to take: its sender has to use re-INVITE instead

@@ -1,8 +1,10 @@
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::options::knows_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
@@ -37,57 +39,15 @@ rule! {
 const TOLERANCE: f64 = 2.0;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let bye = case.first_bye()?.request;
-    let agreed = agreed_before(case, bye)?;
-    let value = agreed.message.header("Session-Expires")?;
-    let (seconds, refresher) = read(&value)?;
-    let age = bye.place.time.since(agreed.place.time);
-    let moment = Expiry::at(age, seconds)?;
-    let request = case.call.request_of(case.call.transaction(agreed.transaction));
-    let refresher_tag = refresher_tag(agreed, refresher.as_deref());
-    let refresher_is_caller = request.map_or(Side::Unknown, |request| case.side(request));
-    let sent_by_refresher = from_tag(bye) == refresher_tag;
-    let stated = case.reasons(bye).iter().any(|reason| reason.sip() == Some(408))
-        || bye.message.header("Reason").is_some_and(|reason| reason.to_ascii_lowercase().contains("session"));
-    if sent_by_refresher && !stated && moment == Expiry::Before {
-        return None;
-    }
-    let failed = failed_refresh(case, agreed, bye);
-    if failed.is_some() {
-        return None; // session-refresh-failed tells more.
-    }
-    let forced = request.filter(|request| !sent_by_refresher && is_forced(request, refresher.as_deref()));
-    let role = match (forced, refresher.as_deref(), refresher_is_caller) {
-        (Some(request), _, _) => case.role_of_asked(request),
-        (None, Some("uas"), Side::Caller) | (None, Some("uac"), Side::Callee) => Role::Uas,
-        _ => Role::Uac,
-    };
-    let address = match () {
-        () if forced.is_some() => agreed.path.source,
-        () if sent_by_refresher => bye.path.source,
-        () => bye.path.destination,
-    };
-    let named = refresher.map_or_else(String::new, |refresher| format!(" (refresher={refresher})"));
-    let refreshed = match first_agreed(case, agreed) {
-        Some(first) => {
-            let since = length(agreed.place.time.since(first.place.time));
-            format!("was agreed on anew {since} after the answer, and not refreshed any more after that")
-        }
-        None => "was never refreshed".to_owned(),
-    };
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
+    let lapse = Lapse::of(case)?;
+    let (agreed, bye) = (lapse.agreed, lapse.bye);
+    let (role, address) = lapse.culprit(case);
+    let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(agreed.message.status())
         .drops_the_call()
         .party(role, Some(address))
-        .because(format!(
-            "The call had a session timer of {seconds} s{named} that {refreshed}. {} ended it {} after the last \
-             agreement, {}.{}",
-            bye.path.source,
-            length(age),
-            moment.words(),
-            forced.map(|request| blames(request, agreed)).unwrap_or_default()
-        ));
-    finding = match forced {
+        .because(lapse.explanation(case));
+    let finding = match lapse.forced {
         Some(request) => finding
             .fix(format!(
                 "Let {address} refresh the session itself where the request names no timer in Supported \
@@ -101,11 +61,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix("If it does not, switch session timers off on both sides, or let the other side be the refresher."),
     };
-    finding = finding
+    let mut finding = finding
         .claim_header(agreed, "Session-Expires", "the agreed interval and who refreshes")
         .claim_absent(agreed.place, "a re-INVITE or UPDATE with a 2xx", "no refresh before the BYE")
         .claim_method(bye, "the end of the call");
-    if stated {
+    if lapse.is_stated {
         finding = finding.claim_header(bye, "Reason", "the timer, as the sender says");
     }
     Some(finding.refuted("session-refresh-failed", "no refresh was tried").refuted(
@@ -114,10 +74,88 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     ))
 }
 
+/// A session timer that ran out, and the BYE that followed.
+struct Lapse<'a> {
+    bye: &'a Heard,
+    /// The 2xx that agreed on it for the last time.
+    agreed: &'a Heard,
+    /// The request that this one answers.
+    request: Option<&'a Heard>,
+    /// The interval in seconds, and who has to refresh.
+    seconds: u32,
+    refresher: Option<String>,
+    moment: Expiry,
+    by_refresher: bool,
+    /// True if the BYE names the timer.
+    is_stated: bool,
+    /// The request, if its sender was made the refresher and does not say that it can be.
+    forced: Option<&'a Heard>,
+}
+
+impl<'a> Lapse<'a> {
+    fn of(case: &Case<'a>) -> Option<Lapse<'a>> {
+        let bye = case.first_bye()?.request;
+        let agreed = agreed_before(case, bye)?;
+        let (seconds, refresher) = read(&agreed.message.header("Session-Expires")?)?;
+        let moment = Expiry::at(bye.place.time.since(agreed.place.time), seconds)?;
+        let by_refresher = from_tag(bye) == refresher_tag(agreed, refresher.as_deref());
+        let is_stated = case.reasons(bye).iter().any(|reason| reason.sip() == Some(408))
+            || bye.message.header("Reason").is_some_and(|reason| reason.to_ascii_lowercase().contains("session"));
+        if by_refresher && !is_stated && moment == Expiry::Before {
+            return None;
+        }
+        if failed_refresh(case, agreed, bye).is_some() {
+            return None; // session-refresh-failed tells more.
+        }
+        let request = case.call.request_of(case.call.transaction(agreed.transaction));
+        let forced = request.filter(|request| !by_refresher && is_forced(request, refresher.as_deref()));
+        Some(Lapse { bye, agreed, request, seconds, refresher, moment, by_refresher, is_stated, forced })
+    }
+
+    /// Who had to refresh, or made a side do so that does not say that it can.
+    fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
+        let asking = self.request.map_or(Side::Unknown, |request| case.side(request));
+        let role = match (self.forced, self.refresher.as_deref(), asking) {
+            (Some(request), _, _) => case.role_of_asked(request),
+            (None, Some("uas"), Side::Caller) | (None, Some("uac"), Side::Callee) => Role::Uas,
+            _ => Role::Uac,
+        };
+        let address = match () {
+            () if self.forced.is_some() => self.agreed.path.source,
+            () if self.by_refresher => self.bye.path.source,
+            () => self.bye.path.destination,
+        };
+        (role, address)
+    }
+
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let (agreed, bye) = (self.agreed, self.bye);
+        let named = match &self.refresher {
+            Some(refresher) => format!(" (refresher={refresher})"),
+            None => String::new(),
+        };
+        let refreshed = match first_agreed(case, agreed) {
+            Some(first) => {
+                let since = length(agreed.place.time.since(first.place.time));
+                format!("was agreed on anew {since} after the answer, and not refreshed any more after that")
+            }
+            None => "was never refreshed".to_owned(),
+        };
+        format!(
+            "The call had a session timer of {} s{named} that {refreshed}. {} ended it {} after the last agreement, \
+             {}.{}",
+            self.seconds,
+            bye.path.source,
+            length(bye.place.time.since(agreed.place.time)),
+            self.moment.words(),
+            self.forced.map(|request| blames(request, agreed)).unwrap_or_default()
+        )
+    }
+}
+
 /// True if the 2xx to this request makes a side refresh that does not say that it can (RFC 4028 §9, table 2).
 fn is_forced(request: &Heard, refresher: Option<&str>) -> bool {
-    let names = |header| request.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("timer"));
-    refresher == Some("uac") && !request.message.is_cut() && !names("Supported") && !names("Require")
+    refresher == Some("uac") && !request.message.is_cut() && !knows_option(request, "timer")
 }
 
 /// Says whose fault such a timer is.

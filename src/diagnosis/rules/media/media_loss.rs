@@ -45,7 +45,6 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talks = case.talks();
-    let media = case.surroundings.media();
     // What is lost on one leg may be missing on those behind it too: there it was not lost.
     let first_lossy = |to| {
         on_the_way(&talks, to).into_iter().find_map(|(talk, ear, _)| {
@@ -57,34 +56,41 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     {
         return lossy(case, stream, &of_leg(talk));
     }
-    // Where a B2BUA leaves the source of a stream as it is, nobody knows on which leg it is that its receiver lost
-    // something.
     let streams = of_leg(talks.first()?);
-    let reported = streams.iter().find_map(|stream| {
+    reported(case, &streams).or_else(|| uneven(&streams))
+}
+
+/// A receiver reports loss. Where a B2BUA leaves the source of a stream as it is, nobody knows on which leg it is that
+/// its receiver lost something.
+fn reported(case: &Case<'_>, streams: &[&Stream]) -> Option<Finding> {
+    let media = case.surroundings.media();
+    let (stream, report) = streams.iter().find_map(|stream| {
         let report = media.report_on(stream.source).filter(|report| report.fraction_lost >= REPORTED)?;
         Some((*stream, report))
-    });
-    if let Some((stream, report)) = reported {
-        let percent = f64::from(report.fraction_lost) * 100.0 / 256.0;
-        return Some(
-            found(stream)
-                .because(format!(
-                    "The receiver of the RTP from {} reports that it lost {percent:.1} % between two reports. In this \
-                     capture the stream is whole: the loss arose behind this point.",
-                    stream.path.source
-                ))
-                .fix(format!(
-                    "Look at the way from this capture to {}: overload, wireless, priorities.",
-                    stream.path.destination
-                ))
-                .claim_at(
-                    report.place,
-                    "rtcp.ssrc.fraction",
-                    report.fraction_lost.to_string(),
-                    "the share lost, in 256ths",
-                ),
-        );
-    }
+    })?;
+    let percent = f64::from(report.fraction_lost) * 100.0 / 256.0;
+    Some(
+        found(stream)
+            .because(format!(
+                "The receiver of the RTP from {} reports that it lost {percent:.1} % between two reports. In this \
+                 capture the stream is whole: the loss arose behind this point.",
+                stream.path.source
+            ))
+            .fix(format!(
+                "Look at the way from this capture to {}: overload, wireless, priorities.",
+                stream.path.destination
+            ))
+            .claim_at(
+                report.place,
+                "rtcp.ssrc.fraction",
+                report.fraction_lost.to_string(),
+                "the share lost, in 256ths",
+            ),
+    )
+}
+
+/// The packets of a stream came very unevenly.
+fn uneven(streams: &[&Stream]) -> Option<Finding> {
     let is_uneven = |stream: &&&Stream| {
         let has_clock = stream.types().iter().all(|seen| seen.kind < FIXED_CLOCK);
         stream.packets > 100 && has_clock && stream.jitter() > UNEVEN

@@ -129,28 +129,10 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
 /// One side is sent sound, and the other none.
 fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
     let missing = BOTH_ENDS.into_iter().find_map(|to| first_missing(case, talks, to))?;
-    let Missing { talk, deaf, heard, end, stream, before, confidence, vantage } = missing;
-    let consequence = match confidence {
-        Confidence::Unseen => String::new(),
-        _ => format!(": {} hears nothing", deaf.listener()),
-    };
-    let silent = heard.name();
-    let relayed = before.and_then(|before| {
-        let got = before.end()?;
-        Some(format!(
-            " On the leg before, {} packets of that sound came to {got}, and they are not passed on.",
-            before.packets()
-        ))
-    });
-    let finding = Finding::of(&RULE, confidence).explains(talk.success.message.status()).because(format!(
-        "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} \
-         {vantage}",
-        heard.packets(),
-        heard.name(),
-        length(talk.length()),
-        deaf.name(),
-        relayed.unwrap_or_default()
-    ));
+    let Missing { talk, deaf, heard, end, .. } = missing;
+    let finding = Finding::of(&RULE, missing.confidence)
+        .explains(talk.success.message.status())
+        .because(missing.explanation());
     let hidden = hidden_behind(deaf, end);
     let finding = match hidden {
         Some(source) => finding.sender(deaf.role, deaf.owner).fix(format!(
@@ -159,35 +141,74 @@ fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
         )),
         None => finding.party(heard.role, Some(heard.end().unwrap_or(end))),
     };
-    let finding = match before.and_then(Ear::end) {
-        Some(got) => finding.fix(format!(
-            "Look why what comes to {got} is not sent on to {end}: the relay of the media between the two legs, its \
-             route, its firewall."
-        )),
-        None => finding
-            .fix(format!("Look at {silent}: does it send RTP to {end}? Its firewall, its NAT, its media process.")),
-    };
-    let finding =
-        finding.fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
-    let finding = claim_line(claim_line(finding, deaf), heard);
-    let mut finding = claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
-    if let Some(got) = before.and_then(Ear::first) {
-        finding = claim_packet(finding, got.first, got, "the first packet of the missing sound, on the leg before");
-    }
-    if let Some(other) = case.surroundings.media().between(stream.path.destination.ip(), stream.path.source.ip()).next()
-    {
-        finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
-    }
+    let finding = finding
+        .fix(missing.cure())
+        .fix("Let the server relay the media and send them back where they come from (symmetric RTP).");
     Some(
-        finding
-            .claim_absent(
-                talk.success.place,
-                format!("any RTP to {end}"),
-                format!("until the end of the call, {}", length(talk.length())),
-            )
+        missing
+            .prove(case, finding)
             .refuted("media-missing", format!("{} is sent RTP", heard.name()))
             .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", hidden.unwrap_or(end.ip()))),
     )
+}
+
+impl Missing<'_, '_> {
+    fn explanation(&self) -> String {
+        let Missing { talk, deaf, heard, end, vantage, .. } = self;
+        let consequence = match self.confidence {
+            Confidence::Unseen => String::new(),
+            _ => format!(": {} hears nothing", deaf.listener()),
+        };
+        let relayed = self.before.and_then(|before| {
+            let got = before.end()?;
+            Some(format!(
+                " On the leg before, {} packets of that sound came to {got}, and they are not passed on.",
+                before.packets()
+            ))
+        });
+        format!(
+            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} \
+             {vantage}",
+            heard.packets(),
+            heard.name(),
+            length(talk.length()),
+            deaf.name(),
+            relayed.unwrap_or_default()
+        )
+    }
+
+    fn cure(&self) -> String {
+        let end = self.end;
+        match self.before.and_then(Ear::end) {
+            Some(got) => format!(
+                "Look why what comes to {got} is not sent on to {end}: the relay of the media between the two legs, \
+                 its route, its firewall."
+            ),
+            None => format!(
+                "Look at {}: does it send RTP to {end}? Its firewall, its NAT, its media process.",
+                self.heard.name()
+            ),
+        }
+    }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let Missing { talk, stream, end, .. } = self;
+        let finding = claim_line(claim_line(finding, self.deaf), self.heard);
+        let mut finding =
+            claim_packet(finding, stream.first, stream, "the first packet of the direction that has sound");
+        if let Some(got) = self.before.and_then(Ear::first) {
+            finding = claim_packet(finding, got.first, got, "the first packet of the missing sound, on the leg before");
+        }
+        let media = case.surroundings.media();
+        if let Some(other) = media.between(stream.path.destination.ip(), stream.path.source.ip()).next() {
+            finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
+        }
+        finding.claim_absent(
+            talk.success.place,
+            format!("any RTP to {end}"),
+            format!("until the end of the call, {}", length(talk.length())),
+        )
+    }
 }
 
 /// How sure it is that the other direction would have been seen, and why.

@@ -46,63 +46,28 @@ rule! {
 
 /// A conversation that lasts longer than this would have sound.
 const SHORT: Duration = Duration::from_secs(3);
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
     let (offer, answer) = (outermost(case.call, invite.request), innermost(case.call, success));
     let opening = [offer, answer].into_iter().flatten().find_map(|owner| read(case, owner));
     let asked = opening.or_else(|| later(case))?;
-    let Asked { owner, media, address } = asked;
-    let source = owner.path.source;
-    let role = case.role_of_author(owner);
-    let side = if role == Role::Uac { "caller" } else { "callee" };
-    let media_port = SocketAddr::new(address, media.port);
-    if is_latched(case, media_port) {
+    let Asked { owner, address, .. } = asked;
+    let (source, end) = (owner.path.source, asked.end());
+    if is_latched(case, end) {
         return None;
     }
-    let lost = lost_media(case, media_port);
-    let deaf = hears_nothing(case, media_port);
-    let is_deaf = deaf.is_some();
-    let finding = match lost {
-        Some(stream) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).claim_at(
-            stream.first,
-            destination_field(address),
-            address.to_string(),
-            "the other side takes the address at its word",
-        ),
-        None => match &deaf {
-            // That nothing comes is `one-way-media`; this is the reason for it, as far as the capture would show what
-            // comes.
-            Some(deaf) if deaf.may_be_seen => finding_of_deaf(success, media_port, deaf),
-            Some(_) => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
-            // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
-            None => Finding::of(&RULE, Confidence::Possible),
-        },
-    };
-    let took = match lost {
-        Some(stream) => format!(
-            "{} packets of RTP went there, none of them back to where the {side} sends from, and none ever came from \
-             there: as far as this capture shows, the {side} heard nothing.",
-            stream.different()
-        ),
-        None => {
-            let came = if is_deaf {
-                format!(" The other side was sent RTP, and none came to the {side}.")
-            } else {
-                String::new()
-            };
-            format!(
-                "If the other side takes that address at its word, the {side} hears nothing. A relay that sends media \
-                 back where they come from would make it good.{came}"
-            )
-        }
-    };
+    let role = case.role_of_author(owner);
+    let side = if role == Role::Uac { "caller" } else { "callee" };
+    let fate = Fate::of(case, end);
     Some(
-        finding
+        fate.finding(success, end)
             .sender(role, owner)
             .because(format!(
-                "The {side} asks for its {} at {media_port}, a private address, and its signalling comes from \
-                 {source}: another network. {took}",
-                media.kind
+                "The {side} asks for its {} at {end}, a private address, and its signalling comes from {source}: \
+                 another network. {}",
+                asked.media.kind,
+                fate.told(side)
             ))
             .fix(format!(
                 "Set the external media address of {source}: it should not name {address} outside its own network{}.",
@@ -113,6 +78,61 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim(owner, source_field(source.ip()), source.ip().to_string(), "where the message itself comes from")
             .next_capture(format!("tcpdump -i any -s0 -w next.pcap 'host {} and udp'", owner.path.destination.ip())),
     )
+}
+
+/// What became of the media for the side that asks for them at a private address.
+enum Fate<'a> {
+    /// They went there, and nobody heard them.
+    Lost(&'a Stream),
+    /// None came to that side, and some did to the other.
+    Missing(Deaf),
+    /// As far as the capture shows, nothing is missing.
+    Unknown,
+}
+
+impl<'a> Fate<'a> {
+    fn of(case: &Case<'a>, end: SocketAddr) -> Fate<'a> {
+        if let Some(stream) = lost_media(case, end) {
+            return Fate::Lost(stream);
+        }
+        hears_nothing(case, end).map_or(Fate::Unknown, Fate::Missing)
+    }
+
+    /// How sure that makes, and its proof.
+    fn finding(&self, success: &Heard, end: SocketAddr) -> Finding {
+        match self {
+            Fate::Lost(stream) => Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).claim_at(
+                stream.first,
+                destination_field(end.ip()),
+                end.ip().to_string(),
+                "the other side takes the address at its word",
+            ),
+            // That nothing comes is `one-way-media`; this is the reason for it, as far as the capture would show what
+            // comes.
+            Fate::Missing(deaf) if deaf.may_be_seen => finding_of_deaf(success, end, deaf),
+            Fate::Missing(_) => Finding::of(&RULE, Confidence::Likely).severity(Severity::Warning),
+            // Most servers send media back where they come from: as long as nothing is missing, it is a fact.
+            Fate::Unknown => Finding::of(&RULE, Confidence::Possible),
+        }
+    }
+
+    fn told(&self, side: &str) -> String {
+        let came = match self {
+            Fate::Lost(stream) => {
+                return format!(
+                    "{} packets of RTP went there, none of them back to where the {side} sends from, and none ever \
+                     came from there: as far as this capture shows, the {side} heard nothing.",
+                    stream.different()
+                );
+            }
+            Fate::Missing(_) => format!(" The other side was sent RTP, and none came to the {side}."),
+            Fate::Unknown => String::new(),
+        };
+        format!(
+            "If the other side takes that address at its word, the {side} hears nothing. A relay that sends media back \
+             where they come from would make it good.{came}"
+        )
+    }
 }
 
 /// The leg on which an address is asked for, else that of the caller.
@@ -189,6 +209,12 @@ struct Asked<'a> {
     address: IpAddr,
 }
 
+impl Asked<'_> {
+    fn end(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.media.port)
+    }
+}
+
 /// The request as the caller sent it, if it was captured on its first hop.
 fn outermost(call: &Call, request: Option<MessageId>) -> Option<&Heard> {
     request.map(|id| call.message(id)).filter(|heard| heard.message.via_count() <= 1)
@@ -216,7 +242,7 @@ fn later<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
     let mut described = exchanges.iter().skip(1).flat_map(|one| [one.offer, one.answer]);
     described.find_map(|owner| {
         let asked = read(case, owner)?;
-        lost_media(case, SocketAddr::new(asked.address, asked.media.port)).map(|_| asked)
+        lost_media(case, asked.end()).map(|_| asked)
     })
 }
 

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
@@ -66,49 +67,37 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
     }
     let offer = Sdp::of(&request.message)?;
     let answer = Sdp::of(&success.message);
-    let fault = match answer {
-        Some(answer) => breaks_rfc_3264(offer, answer)?,
-        None if is_missing(case, request, success) => "there is none, in this 2xx or before it".to_owned(),
+    let (wrong, fault) = match answer {
+        Some(answer) if lacks_address(answer) => (Wrong::NoAddress, breaks_rfc_3264(offer, answer)?),
+        Some(answer) => (Wrong::Misfit, breaks_rfc_3264(offer, answer)?),
+        None if is_missing(case, request, success) => {
+            (Wrong::Missing, "there is none, in this 2xx or before it".to_owned())
+        }
         None => return None,
     };
     let offered = offer.media.first()?;
     let author = case.as_written(success);
-    let lacks_address = answer.is_some_and(lacks_address);
-    let how = match answer {
-        Some(_) if lacks_address => "with a session description that nobody can send media by",
-        Some(_) => "with a session description that does not fit the offer",
-        None => "without the session description that the offer asks for",
-    };
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
+    let who = author.path.source;
+    let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(success.message.status())
         .drops_the_call()
-        .sender(Role::Uas, author);
-    if lacks_address {
-        finding = finding.titled("The answer names no address for its media.");
-    }
-    let mut finding = finding
+        .sender(Role::Uas, author)
         .because(format!(
-            "{} answered {how}: {fault}. {} ended the call {} after the answer.",
-            author.path.source,
+            "{who} answered {}: {fault}. {} ended the call {} after the answer.",
+            wrong.how(),
             bye.path.source,
             length(after)
         ))
-        .fix(match lacks_address {
-            true => format!("Let {} name the address of its media (c=) in its answer.", author.path.source),
-            false => {
-                format!(
-                    "Let {} answer each m= line of the offer in order, with codecs that were offered.",
-                    author.path.source
-                )
-            }
-        })
+        .fix(wrong.cure(who))
         .claim(request, "sdp.media", offered.line.clone(), "the offer");
-    if answer.is_none() {
-        finding = finding.claim_absent(success.place, "a session description in this answer", "its body is empty");
-    }
-    for media in answer.iter().flat_map(|answer| &answer.media).take(2) {
-        finding = finding.claim(success, "sdp.media", media.line.clone(), "the answer");
-    }
+    let finding = match wrong {
+        Wrong::NoAddress => finding.titled("The answer names no address for its media."),
+        _ => finding,
+    };
+    let finding = match answer {
+        Some(answer) => claim_lines(finding, success, answer, "the answer"),
+        None => finding.claim_absent(success.place, "a session description in this answer", "its body is empty"),
+    };
     Some(
         finding
             .claim_method(bye, "the caller's side ends the call at once")
@@ -118,32 +107,55 @@ fn opened(case: &Case<'_>, leg: &AnsweredLeg<'_>) -> Option<Finding> {
     )
 }
 
-/// The last offer before the end that is not that of the INVITE which opens the call: in a re-INVITE or UPDATE, or in a
-/// 2xx, to which the ACK is the answer (RFC 3261 §13.2.1, RFC 3311 §5.2).
+/// What is wrong with the answer to the INVITE.
+#[derive(Clone, Copy)]
+enum Wrong {
+    /// There is none.
+    Missing,
+    /// It names no address for its media.
+    NoAddress,
+    /// It does not fit the offer.
+    Misfit,
+}
+
+impl Wrong {
+    /// The end of a sentence that begins with who answered.
+    fn how(self) -> &'static str {
+        match self {
+            Wrong::NoAddress => "with a session description that nobody can send media by",
+            Wrong::Misfit => "with a session description that does not fit the offer",
+            Wrong::Missing => "without the session description that the offer asks for",
+        }
+    }
+
+    fn cure(self, who: SocketAddr) -> String {
+        match self {
+            Wrong::NoAddress => format!("Let {who} name the address of its media (c=) in its answer."),
+            Wrong::Misfit | Wrong::Missing => answer_in_order(who),
+        }
+    }
+}
+
+/// What to do where an answer does not fit its offer.
+fn answer_in_order(who: SocketAddr) -> String {
+    format!("Let {who} answer each m= line of the offer in order, with codecs that were offered.")
+}
+
+/// The first streams of a description.
+fn claim_lines(finding: Finding, heard: &Heard, sdp: &Sdp, says: &str) -> Finding {
+    sdp.media.iter().take(2).fold(finding, |finding, media| finding.claim(heard, "sdp.media", media.line.clone(), says))
+}
+
+/// The last offer before the end that is not that of the INVITE which opens the call.
 fn changed(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let says = names_media(case, bye);
     if !says && !case.reasons(bye).is_empty() {
         return None;
     }
-    let is_later = |known: &Transaction| {
-        known.in_dialog || case.call.request_of(known).is_some_and(|one| one.message.body().is_empty())
-    };
-    if !case.that_may_offer().any(is_later) {
-        return None; // So are most calls, and their descriptions need not be read.
-    }
-    let Exchange { offer, offer_sdp, answer, answer_sdp } =
-        case.exchanges().into_iter().rfind(|one| one.answer.place < bye.place)?;
-    let transaction = case.call.transaction(offer.transaction);
-    // An offer in a PRACK is one of the time before the answer.
-    let opens = offer.message.is_request() && (transaction.is_initial_invite() || transaction.method == Method::Prack);
+    let Exchange { offer, offer_sdp, answer, answer_sdp } = last_change(case, bye)?;
     let after = bye.place.time.since(answer.place.time);
-    let is_cut = offer.message.is_cut() || answer.message.is_cut();
-    if opens
-        || is_cut
-        || after > if says { SOON_ENOUGH } else { SOON }
-        || offer.message.call_id() != bye.message.call_id()
-    {
+    if after > if says { SOON_ENOUGH } else { SOON } {
         return None;
     }
     let answerer = if answer.message.is_request() { case.side(answer) } else { case.side(offer).other() };
@@ -156,37 +168,47 @@ fn changed(case: &Case<'_>) -> Option<Finding> {
         false => misfits(offer_sdp, answer_sdp).filter(|_| case.asked(&Method::Refer).next().is_none())?,
     };
     let author = if answer.message.is_request() { answer } else { case.as_written(answer) };
-    let what = match (answer.message.is_request(), transaction.method == Method::Update) {
+    let who = author.path.source;
+    let what = match (answer.message.is_request(), case.call.transaction(offer.transaction).method == Method::Update) {
         (true, _) => "the offer in the 2xx with an ACK whose session description does not fit it",
         (false, true) => "the offer of an UPDATE with a session description that does not fit it",
         (false, false) => "the offer of a re-INVITE with a session description that does not fit it",
     };
-    let mut finding = Finding::of(&RULE, if says { Confidence::Likely } else { Confidence::Possible })
+    let finding = Finding::of(&RULE, if says { Confidence::Likely } else { Confidence::Possible })
         .explains(case.call.final_status)
         .drops_the_call()
         .sender(answerer.role(), author)
         .because(format!(
-            "{} answered {what}: {fault}. {} ended the call {} after that.",
-            author.path.source,
+            "{who} answered {what}: {fault}. {} ended the call {} after that.",
             bye.path.source,
             length(after)
         ))
-        .fix(format!(
-            "Let {} answer each m= line of the offer in order, with codecs that were offered.",
-            author.path.source
-        ));
-    for media in offer_sdp.media.iter().take(2) {
-        finding = finding.claim(offer, "sdp.media", media.line.clone(), "the offer");
-    }
-    for media in answer_sdp.media.iter().take(2) {
-        finding = finding.claim(answer, "sdp.media", media.line.clone(), "the answer");
-    }
+        .fix(answer_in_order(who));
+    let finding = claim_lines(finding, offer, offer_sdp, "the offer");
     Some(
-        finding
+        claim_lines(finding, answer, answer_sdp, "the answer")
             .claim_method(bye, "the side that offered ends the call")
             .claim_header(bye, "Reason", "why, as its sender says")
             .refuted("no-common-codec", "the offer was answered, not refused"),
     )
+}
+
+/// The last offer and answer before a BYE, if they are none of those that open the call, but of a re-INVITE or UPDATE,
+/// or of a 2xx, to which the ACK is the answer (RFC 3261 §13.2.1, RFC 3311 §5.2).
+fn last_change<'a>(case: &Case<'a>, bye: &Heard) -> Option<Exchange<'a>> {
+    let is_later = |known: &Transaction| {
+        known.in_dialog || case.call.request_of(known).is_some_and(|one| one.message.body().is_empty())
+    };
+    if !case.that_may_offer().any(is_later) {
+        return None; // So are most calls, and their descriptions need not be read.
+    }
+    let last = case.exchanges().into_iter().rfind(|one| one.answer.place < bye.place)?;
+    let Exchange { offer, answer, .. } = last;
+    let transaction = case.call.transaction(offer.transaction);
+    // An offer in a PRACK is one of the time before the answer.
+    let opens = offer.message.is_request() && (transaction.is_initial_invite() || transaction.method == Method::Prack);
+    let is_cut = offer.message.is_cut() || answer.message.is_cut();
+    (!opens && !is_cut && offer.message.call_id() == bye.message.call_id()).then_some(last)
 }
 
 /// True if no answer to the offer in the INVITE came: a reliable provisional response, or any before the 2xx as some

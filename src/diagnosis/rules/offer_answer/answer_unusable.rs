@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
@@ -67,96 +68,21 @@ pub(super) fn holds(case: &Case<'_>) -> bool {
     unusable(case).is_some()
 }
 
+/// What to do where a side refuses a stream.
+pub(super) fn compare_abilities(who: SocketAddr) -> String {
+    format!("Compare the codecs and the profile of the offer with what {who} allows.")
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (leg, exchange, bye, fault) = unusable(case)?;
-    let (offer, answer) = (exchange.offer, exchange.answer);
-    let after = length(bye.place.time.since(leg.success.place.time));
-    let is_late = answer.message.is_request();
-    let author = if is_late { answer } else { case.as_written(answer) };
-    let (who, ender) = (author.path.source, bye.path.source);
-    let ended = format!("{ender} ended the call {after} after it was answered.");
-    let sure = match fault {
-        // It may also be an old way of holding the call from the start.
-        Fault::NoAddress(_) if case.reasons(bye).is_empty() => Confidence::Possible,
-        _ => Confidence::Likely,
-    };
-    let finding = Finding::of(&RULE, sure).explains(case.call.final_status).drops_the_call();
-    let finding = match &fault {
-        Fault::Refused(media) => finding
-            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
-            .because(format!(
-                "{who} refused every stream that was offered with port 0 ({:?}). Such an answer is legal, and leaves \
-                 nothing to speak over: {ended}",
-                media.line
-            ))
-            .fix(format!("Compare the codecs and the profile of the offer with what {who} allows."))
-            .claim(answer, "sdp.media", media.line.clone(), "refused with port 0"),
-        Fault::NoAddress(address) => finding
-            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
-            .because(format!(
-                "{who} named {address} as the address of its media: that is legal and means hold, but at the start of \
-                 a call nobody knows where to send. {ended}"
-            ))
-            .fix(format!(
-                "Let {who} name the address of its media when it answers: its media server may not be ready so soon."
-            ))
-            .claim(answer, "sdp.connection_info.address", *address, "no address for the media"),
-        Fault::OtherVersion(address) => finding
-            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
-            .because(format!(
-                "{who} named {address} as the address of its media, and the offer has none of that version of IP: who \
-                 has no other cannot send there. {ended}"
-            ))
-            .fix(format!(
-                "Let {who} answer with an address of the version that is offered, or relay the media between the two."
-            ))
-            .claim(answer, "sdp.connection_info.address", *address, "an address of the other version of IP"),
-        Fault::Keys(bye) => finding
-            .sender(if is_late { Role::Uac } else { Role::Uas }, author)
-            .because(format!(
-                "{ended} Its BYE says why ({}): the DTLS certificate for the media is not the one that the \
-                 description of {who} names.",
-                bye.message.header("Reason").unwrap_or_default()
-            ))
-            .fix(format!(
-                "Compare a=fingerprint in the answer of {who} with the certificate that is shown for its media; a \
-                 media server between the two may show one of its own."
-            )),
-        Fault::Said(bye) => {
-            let says = bye.message.header("Reason").unwrap_or_default().into_owned();
-            let agreed = exchange.answer_sdp.media.first().map(|media| media.line.clone()).unwrap_or_default();
-            let finding = finding.because(format!(
-                "{ended} Its BYE says why ({says}): it cannot use what was agreed on ({agreed:?}), although the \
-                 answer fits the offer.{}",
-                if lacks_multiplexing(&exchange) {
-                    " The offer wants RTP and RTCP on one port (a=rtcp-mux) and the answer does not agree: browsers \
-                     take no such answer."
-                } else {
-                    ""
-                }
-            ));
-            match lacks_multiplexing(&exchange) {
-                true => finding
-                    .sender(if is_late { Role::Uac } else { Role::Uas }, author)
-                    .fix(format!("Let {who} answer with a=rtcp-mux (Asterisk: `rtcp_mux=yes`, or `webrtc=yes`).")),
-                false => finding.sender(Role::Uac, bye).fix(format!(
-                    "Look at {ender} for what it cannot use of its own offer: a codec, packet time, crypto suite or \
-                     transport that it names and does not really have."
-                )),
-            }
-        }
-    };
-    // Who was offered something in the answer has no other way to say no (RFC 3261 §13.2.2.4).
-    let finding = match fault {
-        Fault::Refused(_) if !is_late => finding.fix(format!(
-            "Let {who} refuse such a call with 488 in place of answering it: so the other side learns why."
-        )),
-        _ => finding,
-    };
+    let seen = unusable(case)?;
+    let Unusable { exchange, bye, .. } = &seen;
     let offered = exchange.offer_sdp.media.first()?;
+    let finding = Finding::of(&RULE, seen.confidence(case)).explains(case.call.final_status).drops_the_call();
+    let finding = seen.blame(case, finding).because(seen.explanation(case));
+    let finding = seen.steps(case).into_iter().fold(finding, Finding::fix);
     Some(
-        finding
-            .claim(offer, "sdp.media", offered.line.clone(), "the offer")
+        seen.claim_fault(finding)
+            .claim(exchange.offer, "sdp.media", offered.line.clone(), "the offer")
             .claim_method(bye, "the caller's side ends the call at once")
             .claim_header(bye, "Reason", "why, as its sender says")
             .refuted("no-common-codec", "the call was answered, not refused")
@@ -164,8 +90,128 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
-/// The leg, its offer and answer, the BYE that ended it, and what is not usable.
-type Unusable<'a> = (AnsweredLeg<'a>, Exchange<'a>, &'a Heard, Fault<'a>);
+/// A leg whose answer left nothing to speak over.
+struct Unusable<'a> {
+    leg: AnsweredLeg<'a>,
+    exchange: Exchange<'a>,
+    /// The BYE that ended it.
+    bye: &'a Heard,
+    fault: Fault<'a>,
+}
+
+impl<'a> Unusable<'a> {
+    fn confidence(&self, case: &Case<'_>) -> Confidence {
+        match self.fault {
+            // It may also be an old way of holding the call from the start.
+            Fault::NoAddress(_) if case.reasons(self.bye).is_empty() => Confidence::Possible,
+            _ => Confidence::Likely,
+        }
+    }
+
+    /// True if the offer came in the 2xx, and the answer in the ACK to it.
+    fn is_late(&self) -> bool {
+        self.exchange.answer.message.is_request()
+    }
+
+    /// The answer as its author sent it.
+    fn written(&self, case: &Case<'a>) -> &'a Heard {
+        if self.is_late() { self.exchange.answer } else { case.as_written(self.exchange.answer) }
+    }
+
+    /// The author of the answer is responsible, unless the one who ended the call cannot use what it offered itself.
+    fn blame(&self, case: &Case<'a>, finding: Finding) -> Finding {
+        match &self.fault {
+            Fault::Said(bye) if !lacks_multiplexing(&self.exchange) => finding.sender(Role::Uac, bye),
+            _ => finding.sender(if self.is_late() { Role::Uac } else { Role::Uas }, self.written(case)),
+        }
+    }
+
+    fn explanation(&self, case: &Case<'a>) -> String {
+        let who = self.written(case).path.source;
+        let after = length(self.bye.place.time.since(self.leg.success.place.time));
+        let ended = format!("{} ended the call {after} after it was answered.", self.bye.path.source);
+        match &self.fault {
+            Fault::Refused(media) => format!(
+                "{who} refused every stream that was offered with port 0 ({:?}). Such an answer is legal, and leaves \
+                 nothing to speak over: {ended}",
+                media.line
+            ),
+            Fault::NoAddress(address) => format!(
+                "{who} named {address} as the address of its media: that is legal and means hold, but at the start of \
+                 a call nobody knows where to send. {ended}"
+            ),
+            Fault::OtherVersion(address) => format!(
+                "{who} named {address} as the address of its media, and the offer has none of that version of IP: who \
+                 has no other cannot send there. {ended}"
+            ),
+            Fault::Keys(bye) => format!(
+                "{ended} Its BYE says why ({}): the DTLS certificate for the media is not the one that the \
+                 description of {who} names.",
+                bye.message.header("Reason").unwrap_or_default()
+            ),
+            Fault::Said(bye) => format!(
+                "{ended} Its BYE says why ({}): it cannot use what was agreed on ({:?}), although the answer fits the \
+                 offer.{}",
+                bye.message.header("Reason").unwrap_or_default(),
+                self.exchange.answer_sdp.media.first().map(|media| media.line.as_str()).unwrap_or_default(),
+                if lacks_multiplexing(&self.exchange) { NOT_MULTIPLEXED } else { "" }
+            ),
+        }
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self, case: &Case<'a>) -> Vec<String> {
+        let who = self.written(case).path.source;
+        let cure = match &self.fault {
+            Fault::Refused(_) => compare_abilities(who),
+            Fault::NoAddress(_) => format!(
+                "Let {who} name the address of its media when it answers: its media server may not be ready so soon."
+            ),
+            Fault::OtherVersion(_) => format!(
+                "Let {who} answer with an address of the version that is offered, or relay the media between the two."
+            ),
+            Fault::Keys(_) => format!(
+                "Compare a=fingerprint in the answer of {who} with the certificate that is shown for its media; a \
+                 media server between the two may show one of its own."
+            ),
+            Fault::Said(_) if lacks_multiplexing(&self.exchange) => {
+                format!("Let {who} answer with a=rtcp-mux (Asterisk: `rtcp_mux=yes`, or `webrtc=yes`).")
+            }
+            Fault::Said(_) => format!(
+                "Look at {} for what it cannot use of its own offer: a codec, packet time, crypto suite or transport \
+                 that it names and does not really have.",
+                self.bye.path.source
+            ),
+        };
+        // Who was offered something in the answer has no other way to say no (RFC 3261 §13.2.2.4).
+        match self.fault {
+            Fault::Refused(_) if !self.is_late() => vec![
+                cure,
+                format!(
+                    "Let {who} refuse such a call with 488 in place of answering it: so the other side learns why."
+                ),
+            ],
+            _ => vec![cure],
+        }
+    }
+
+    fn claim_fault(&self, finding: Finding) -> Finding {
+        let answer = self.exchange.answer;
+        let address = "sdp.connection_info.address";
+        match self.fault {
+            Fault::Refused(media) => finding.claim(answer, "sdp.media", media.line.clone(), "refused with port 0"),
+            Fault::NoAddress(none) => finding.claim(answer, address, none, "no address for the media"),
+            Fault::OtherVersion(other) => {
+                finding.claim(answer, address, other, "an address of the other version of IP")
+            }
+            Fault::Keys(_) | Fault::Said(_) => finding,
+        }
+    }
+}
+
+/// What is wrong besides where [`lacks_multiplexing`].
+const NOT_MULTIPLEXED: &str = " The offer wants RTP and RTCP on one port (a=rtcp-mux) and the answer does not agree: \
+                               browsers take no such answer.";
 
 /// On the innermost leg on which it holds: a B2BUA may pass on what it was answered there.
 fn unusable<'a>(case: &Case<'a>) -> Option<Unusable<'a>> {
@@ -206,7 +252,7 @@ fn unusable_on<'a>(case: &Case<'a>, leg: AnsweredLeg<'a>) -> Option<Unusable<'a>
             }
         }
     };
-    Some((leg, exchange, bye, fault))
+    Some(Unusable { leg, exchange, bye, fault })
 }
 
 /// True if a BYE is the one with which the call began to end.

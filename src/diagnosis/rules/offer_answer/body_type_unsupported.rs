@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -28,55 +29,50 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[406, 415])?;
-    let response = case.response(failure);
-    let request = case.request(failure)?;
-    let server = response.path.source;
-    let code = failure.status;
-    if code.get() == 406 {
-        let (confidence, accepts) = match request.message.header("Accept") {
-            Some(accept) => (Confidence::Likely, format!("({accept:?})")),
-            None if request.message.has_cut_head() => {
-                (Confidence::Possible, "(its Accept, if any, is behind the cut)".to_owned())
-            }
-            None => (Confidence::Possible, "(it has no Accept header, which stands for application/sdp)".to_owned()),
-        };
-        return Some(
-            Finding::of(&RULE, confidence)
-                .explains(Some(code))
-                .sender(Role::Uas, response)
-                .because(format!(
-                    "{server} answered 406: it has no answer of a type that the request accepts {accepts}."
-                ))
-                .fix("Let the caller's side accept more types, at least application/sdp.")
-                .claim_header(request, "Accept", "what the caller's side accepts")
-                .claim_status(response, "refused"),
-        );
+    let (response, request) = (case.response(failure), case.request(failure)?);
+    match failure.status.get() {
+        406 => Some(no_answer_accepted(request, response)),
+        _ => body_refused(request, response),
     }
-    let sent = request.message.header("Content-Type").filter(|_| !request.message.body().is_empty())?.into_owned();
-    let accept = response.message.header("Accept").map(|value| value.into_owned());
-    let lists_it = accept.as_deref().is_some_and(|accept| {
-        let kind = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        accept.to_ascii_lowercase().contains(&kind)
-    });
-    let words = match &accept {
-        Some(accept) if lists_it => format!(
-            "Its Accept header names that very type ({accept:?}), so it dislikes what is in the body, or its \
-             Content-Encoding, more than the type"
-        ),
-        Some(accept) => format!("It accepts {accept:?}"),
-        None if response.message.has_cut_head() => "What it accepts may stand behind the cut".to_owned(),
-        None => "It does not say what it accepts".to_owned(),
+}
+
+/// A 406: there is no answer of a type that the caller's side reads.
+fn no_answer_accepted(request: &Heard, response: &Heard) -> Finding {
+    let (confidence, accepts) = match request.message.header("Accept") {
+        Some(accept) => (Confidence::Likely, format!("({accept:?})")),
+        None if request.message.has_cut_head() => {
+            (Confidence::Possible, "(its Accept, if any, is behind the cut)".to_owned())
+        }
+        None => (Confidence::Possible, "(it has no Accept header, which stands for application/sdp)".to_owned()),
     };
-    let confidence = if lists_it { Confidence::Likely } else { Confidence::Proven };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(code))
+    Finding::of(&RULE, confidence)
+        .explains(response.message.status())
         .sender(Role::Uas, response)
         .because(format!(
-            "{server} answered 415 to the {}, whose body is of type {sent:?}. {words}.",
-            request.message.method()?
+            "{} answered 406: it has no answer of a type that the request accepts {accepts}.",
+            response.path.source
+        ))
+        .fix("Let the caller's side accept more types, at least application/sdp.")
+        .claim_header(request, "Accept", "what the caller's side accepts")
+        .claim_status(response, "refused")
+}
+
+/// A 415: the receiver does not read the body.
+fn body_refused(request: &Heard, response: &Heard) -> Option<Finding> {
+    let server = response.path.source;
+    let sent = request.message.header("Content-Type").filter(|_| !request.message.body().is_empty())?.into_owned();
+    let accept = Accept::of(response, &sent);
+    let confidence = if matches!(accept, Accept::ThatType(_)) { Confidence::Likely } else { Confidence::Proven };
+    let mut finding = Finding::of(&RULE, confidence)
+        .explains(response.message.status())
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{server} answered 415 to the {}, whose body is of type {sent:?}. {}.",
+            request.message.method()?,
+            accept.told()
         ))
         .fix(match &accept {
-            Some(accept) if !lists_it => format!("Send a body of a type that {server} accepts: {accept}"),
+            Accept::Others(accept) => format!("Send a body of a type that {server} accepts: {accept}"),
             _ => format!("Look at {server} which body types it is set up for, and what it logs about this body."),
         })
         .claim_header(request, "Content-Type", "the type of the body that was sent")
@@ -84,15 +80,46 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if sent.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         finding = finding.fix("Send the session description alone to this peer, without the other parts of the body.");
     }
-    if accept.is_some() {
-        finding = finding.claim_header(response, "Accept", "what it accepts");
-    }
-    if request.message.header("Content-Encoding").is_some() {
-        finding = finding.claim_header(request, "Content-Encoding", "the encoding of the body that was sent");
-    }
     Some(
         finding
+            .claim_header(response, "Accept", "what it accepts")
+            .claim_header(request, "Content-Encoding", "the encoding of the body that was sent")
             .refuted("no-common-codec", "415 is about the type of the body, not about codecs")
             .refuted("late-offer-unsupported", "the request carries a body"),
     )
+}
+
+/// What the receiver says that it accepts.
+enum Accept {
+    /// The type that was sent is among it.
+    ThatType(String),
+    /// Other types.
+    Others(String),
+    /// What it says may stand behind the cut.
+    BehindCut,
+    Unsaid,
+}
+
+impl Accept {
+    fn of(response: &Heard, sent: &str) -> Accept {
+        let kind = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match response.message.header("Accept").map(|value| value.into_owned()) {
+            Some(accept) if accept.to_ascii_lowercase().contains(&kind) => Accept::ThatType(accept),
+            Some(accept) => Accept::Others(accept),
+            None if response.message.has_cut_head() => Accept::BehindCut,
+            None => Accept::Unsaid,
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Accept::ThatType(accept) => format!(
+                "Its Accept header names that very type ({accept:?}), so it dislikes what is in the body, or its \
+                 Content-Encoding, more than the type"
+            ),
+            Accept::Others(accept) => format!("It accepts {accept:?}"),
+            Accept::BehindCut => "What it accepts may stand behind the cut".to_owned(),
+            Accept::Unsaid => "It does not say what it accepts".to_owned(),
+        }
+    }
 }

@@ -1,6 +1,11 @@
+use std::net::SocketAddr;
+
+use crate::call::Heard;
+use crate::diagnosis::options::names_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Method;
 
 rule! {
     /// The receiver demands an extension that the request does not offer.
@@ -31,62 +36,88 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let request = case.request(failure)?;
     let required = response.message.headers("Require");
-    let supported = request.message.headers("Supported");
     let missing: Vec<String> =
-        required.iter().filter(|tag| !supported.iter().any(|known| known.eq_ignore_ascii_case(tag))).cloned().collect();
+        required.iter().filter(|tag| !names_option(request, "Supported", tag)).cloned().collect();
     if missing.iter().any(|tag| tag.eq_ignore_ascii_case("sec-agree")) {
         return None; // security-agreement-required tells more.
     }
-    let is_unread = request.message.has_cut_head() && request.message.header("Supported").is_none();
-    let confidence = if missing.is_empty() || is_unread { Confidence::Likely } else { Confidence::Proven };
-    let server = response.path.source;
-    let (method, client) = (request.message.method()?, request.path.source);
-    let (words, step) = match (required.is_empty(), missing.is_empty()) {
-        (true, _) if response.message.has_cut_head() => (
-            "it wants an extension, whose name is behind the cut".to_owned(),
-            format!("Read in the Require of the response what {server} wants, and enable that on {client}."),
-        ),
-        (true, _) => (
-            format!("it wants an extension that it does not name: there is no Require in the response to the {method}"),
-            format!("Let {server} name in Require what it wants (RFC 3261 §21.4.16)."),
-        ),
-        (false, true) => {
-            let tags = list(&required);
-            (
-                format!(
-                    "it wants {tags}, and the {method} as captured here does name that in Supported: {server} refuses \
-                     what is offered"
-                ),
-                format!(
-                    "Look at {server}, and at what stands behind it: does it read Supported, or does something there \
-                     take {tags} out?"
-                ),
-            )
-        }
-        (false, false) if is_unread => {
-            let tags = list(&missing);
-            (
-                format!("it wants {tags}; what the {method} names in Supported is behind the cut"),
-                format!("Enable {tags} on {client}, or lift the demand on {server}."),
-            )
-        }
-        (false, false) => {
-            let tags = list(&missing);
-            (
-                format!("it wants {tags}, and the {method} does not name it in Supported"),
-                format!("Enable {tags} on {client}, or lift the demand on {server}."),
-            )
-        }
+    let demand = Demand::of(response, request, required, missing);
+    let confidence = match demand {
+        Demand::Missing(_) => Confidence::Proven,
+        _ => Confidence::Likely,
     };
+    let (server, client) = (response.path.source, request.path.source);
     Some(
         Finding::of(&RULE, confidence)
             .explains(Some(failure.status))
             .sender(Role::Uas, response)
-            .because(format!("{server} answered 421: {words}."))
-            .fix(step)
+            .because(format!("{server} answered 421: it wants {}.", demand.told(request.message.method()?, server)))
+            .fix(demand.cure(client, server))
             .claim_status(response, "refused")
             .claim_header(response, "Require", "what the receiver demands")
             .claim_header(request, "Supported", "what the caller's side supports")
             .refuted("extension-unsupported", "421 says that too little is supported, 420 that too much is demanded"),
     )
+}
+
+/// What the receiver demands, beside what the request says that it supports.
+enum Demand {
+    /// Its Require, if there is one, is behind the cut.
+    BehindCut,
+    /// It names nothing.
+    Unnamed,
+    /// These, all of which the request supports.
+    Supported(Vec<String>),
+    /// These, and what the request supports is behind the cut.
+    Unread(Vec<String>),
+    /// These, which the request does not support.
+    Missing(Vec<String>),
+}
+
+impl Demand {
+    fn of(response: &Heard, request: &Heard, required: Vec<String>, missing: Vec<String>) -> Demand {
+        let is_unread = request.message.has_cut_head() && request.message.header("Supported").is_none();
+        match () {
+            () if required.is_empty() && response.message.has_cut_head() => Demand::BehindCut,
+            () if required.is_empty() => Demand::Unnamed,
+            () if missing.is_empty() => Demand::Supported(required),
+            () if is_unread => Demand::Unread(missing),
+            () => Demand::Missing(missing),
+        }
+    }
+
+    /// The end of a sentence that begins with `it wants`.
+    fn told(&self, method: &Method, server: SocketAddr) -> String {
+        match self {
+            Demand::BehindCut => "an extension, whose name is behind the cut".to_owned(),
+            Demand::Unnamed => format!(
+                "an extension that it does not name: there is no Require in the response to the {method}"
+            ),
+            Demand::Supported(tags) => format!(
+                "{}, and the {method} as captured here does name that in Supported: {server} refuses what is offered",
+                list(tags)
+            ),
+            Demand::Unread(tags) => {
+                format!("{}; what the {method} names in Supported is behind the cut", list(tags))
+            }
+            Demand::Missing(tags) => format!("{}, and the {method} does not name it in Supported", list(tags)),
+        }
+    }
+
+    fn cure(&self, client: SocketAddr, server: SocketAddr) -> String {
+        match self {
+            Demand::BehindCut => {
+                format!("Read in the Require of the response what {server} wants, and enable that on {client}.")
+            }
+            Demand::Unnamed => format!("Let {server} name in Require what it wants (RFC 3261 §21.4.16)."),
+            Demand::Supported(tags) => format!(
+                "Look at {server}, and at what stands behind it: does it read Supported, or does something there take \
+                 {} out?",
+                list(tags)
+            ),
+            Demand::Unread(tags) | Demand::Missing(tags) => {
+                format!("Enable {} on {client}, or lift the demand on {server}.", list(tags))
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use crate::call::Heard;
+use crate::diagnosis::options::names_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::words::list;
@@ -29,78 +30,21 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[420]).filter(|failure| !is_probe(case, failure))?;
-    let response = case.response(failure);
-    let unsupported = response.message.headers("Unsupported");
-    // Proxies add demands of their own, such as `path` (RFC 3327).
-    let request = case.first_with(case.request(failure)?, |request| {
-        let demanded = ["Require", "Proxy-Require"].map(|header| request.message.headers(header)).concat();
-        unsupported.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
-    });
-    let demands = |header: &&str| {
-        let demanded = request.message.headers(header);
-        unsupported.iter().any(|tag| demanded.iter().any(|known| known.eq_ignore_ascii_case(tag)))
-    };
-    let matching: Vec<&str> = ["Require", "Proxy-Require"].into_iter().filter(demands).collect();
-    let (server, client) = (response.path.source, request.path.source);
-    let is_unread = unsupported.is_empty() && response.message.has_cut_head();
-    let tags = if is_unread {
-        "an extension".to_owned()
-    } else if unsupported.is_empty() {
-        "an option tag that it does not name".to_owned()
-    } else {
-        list(&unsupported)
-    };
-    // Where the request demands nothing of it, who refuses breaks RFC 3261 §8.2.2.3, or whoever stands behind it.
-    let is_undemanded = matching.is_empty()
-        && !request.message.is_cut()
-        && !is_unread
-        && (!unsupported.is_empty() || demands_nothing(request));
-    let confidence = if matching.is_empty() { Confidence::Likely } else { Confidence::Proven };
-    let it = if unsupported.len() > 1 { "them" } else { "it" };
-    let supports = request.message.headers("Supported");
-    let is_supported = unsupported.iter().any(|tag| supports.iter().any(|known| known.eq_ignore_ascii_case(tag)));
-    let origin = match matching.as_slice() {
-        [] if is_undemanded && is_supported => format!(
-            "The request names {it} in Supported alone, which demands nothing: only what Require or Proxy-Require \
-             name may be refused so (RFC 3261 §8.2.2.3), unless a hop behind {server} demanded {it}"
-        ),
-        [] if request.message.has_cut_head() => "What the request demands is behind the cut".to_owned(),
-        [] if unsupported.is_empty() && response.message.has_cut_head() => {
-            "What it does not support is behind the cut".to_owned()
-        }
-        [] => {
-            format!("The request as captured here does not demand {it}, so {server} is wrong, or a hop further on did")
-        }
-        headers => format!("The request demands {it} in {}", headers.join(" and ")),
-    };
-    let finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
-        .because(format!("{server} answered 420: it does not support {tags}. {origin}."));
-    let finding = match is_undemanded {
-        false if is_unread => finding.sender(case.role_of_sender(request), request).fix(format!(
-            "Read in Unsupported of the 420 what it is; then switch that off on {client}, or enable it on {server}."
-        )),
+    let refusal = Refusal::of(case)?;
+    let Refusal { request, response, .. } = refusal;
+    let confidence = if refusal.demanding.is_empty() { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, confidence).explains(response.message.status()).because(refusal.explanation());
+    let finding = match refusal.is_undemanded {
         true => finding
             .sender(case.role_of_responder(response), response)
-            .fix(format!(
-                "Look at {server}, and at what it passes the request on to: who demands {tags} there, or refuses it \
-                 unasked?"
-            ))
-            .fix(format!("Until then, switch {it} off on {client} for this peer.")),
-        false => finding
-            .sender(case.role_of_sender(request), request)
-            .fix(format!(
-                "On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this peer."
-            ))
-            .fix(format!("Or enable {it} on {server}.")),
-    };
-    let finding = match is_undemanded {
-        true => finding.claim_header(request, "Supported", "what the request only offers"),
-        false => finding,
+            .claim_header(request, "Supported", "what the request only offers"),
+        false => finding.sender(case.role_of_sender(request), request),
     };
     Some(
-        finding
+        refusal
+            .steps()
+            .into_iter()
+            .fold(finding, Finding::fix)
             .claim_status(response, "refused")
             .claim_header(response, "Unsupported", "what it does not support")
             .claim_header(request, "Require", "what the request demands")
@@ -109,7 +53,113 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// The headers in which a request demands extensions.
+const DEMANDS: [&str; 2] = ["Require", "Proxy-Require"];
+
+/// A request that was refused for the extensions that it demands.
+struct Refusal<'a> {
+    response: &'a Heard,
+    /// The request, as the first to demand them sent it.
+    request: &'a Heard,
+    /// What Unsupported of the response names.
+    unsupported: Vec<String>,
+    /// The headers of the request that demand it.
+    demanding: Vec<&'static str>,
+    /// True if what the response does not support is behind the cut.
+    is_unread: bool,
+    /// True if the request demands nothing of it: who refuses then breaks RFC 3261 §8.2.2.3, or whoever stands behind
+    /// it.
+    is_undemanded: bool,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(case: &Case<'a>) -> Option<Refusal<'a>> {
+        let failure = case.failure_with(&[420]).filter(|failure| !is_probe(case, failure))?;
+        let response = case.response(failure);
+        let unsupported = response.message.headers("Unsupported");
+        let demands =
+            |request: &Heard, header: &str| unsupported.iter().any(|tag| names_option(request, header, tag));
+        // Proxies add demands of their own, such as `path` (RFC 3327).
+        let request = case.first_with(case.request(failure)?, |request| {
+            DEMANDS.iter().any(|header| demands(request, header))
+        });
+        let demanding: Vec<&str> = DEMANDS.into_iter().filter(|header| demands(request, header)).collect();
+        let is_unread = unsupported.is_empty() && response.message.has_cut_head();
+        let is_undemanded = demanding.is_empty()
+            && !request.message.is_cut()
+            && !is_unread
+            && (!unsupported.is_empty() || demands_nothing(request));
+        Some(Refusal { response, request, unsupported, demanding, is_unread, is_undemanded })
+    }
+
+    fn explanation(&self) -> String {
+        let server = self.response.path.source;
+        format!("{server} answered 420: it does not support {}. {}.", self.tags(), self.origin())
+    }
+
+    fn tags(&self) -> String {
+        match self.unsupported.as_slice() {
+            [] if self.is_unread => "an extension".to_owned(),
+            [] => "an option tag that it does not name".to_owned(),
+            tags => list(tags),
+        }
+    }
+
+    /// `it` or `them`.
+    fn pronoun(&self) -> &'static str {
+        if self.unsupported.len() > 1 { "them" } else { "it" }
+    }
+
+    /// Where the demand comes from.
+    fn origin(&self) -> String {
+        let (server, it) = (self.response.path.source, self.pronoun());
+        match self.demanding.as_slice() {
+            [] if self.is_undemanded && self.is_only_supported() => format!(
+                "The request names {it} in Supported alone, which demands nothing: only what Require or Proxy-Require \
+                 name may be refused so (RFC 3261 §8.2.2.3), unless a hop behind {server} demanded {it}"
+            ),
+            [] if self.request.message.has_cut_head() => "What the request demands is behind the cut".to_owned(),
+            [] if self.is_unread => "What it does not support is behind the cut".to_owned(),
+            [] => format!(
+                "The request as captured here does not demand {it}, so {server} is wrong, or a hop further on did"
+            ),
+            headers => format!("The request demands {it} in {}", headers.join(" and ")),
+        }
+    }
+
+    /// True if Supported of the request names one of the tags.
+    fn is_only_supported(&self) -> bool {
+        self.unsupported.iter().any(|tag| names_option(self.request, "Supported", tag))
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        let (server, client) = (self.response.path.source, self.request.path.source);
+        let (tags, it) = (self.tags(), self.pronoun());
+        match self.is_undemanded {
+            false if self.is_unread => vec![format!(
+                "Read in Unsupported of the 420 what it is; then switch that off on {client}, or enable it on \
+                 {server}."
+            )],
+            true => vec![
+                format!(
+                    "Look at {server}, and at what it passes the request on to: who demands {tags} there, or refuses \
+                     it unasked?"
+                ),
+                format!("Until then, switch {it} off on {client} for this peer."),
+            ],
+            false => vec![
+                format!(
+                    "On {client}, set {tags} to \"supported\" instead of \"required\", or switch {it} off for this \
+                     peer."
+                ),
+                format!("Or enable {it} on {server}."),
+            ],
+        }
+    }
+}
+
 /// True if a request demands no extension at all.
 fn demands_nothing(request: &Heard) -> bool {
-    ["Require", "Proxy-Require"].iter().all(|header| request.message.headers(header).is_empty())
+    DEMANDS.iter().all(|header| request.message.headers(header).is_empty())
 }

@@ -44,93 +44,138 @@ const TO_THE_END: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(30);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (request, response, media) = refused_image(case)?;
-    let status = response.message.status()?;
-    let nothing_left = status.is_success();
-    let falls_back = case.call.transactions.iter().any(|later| {
-        later.method == Method::Invite
-            && later.in_dialog
-            && later.request.is_some_and(|id| id > response.id)
-            && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
-    });
-    if falls_back {
-        return None;
-    }
-    let bye = case.first_bye().map(|bye| bye.request).filter(|bye| bye.place > response.place);
-    if bye.is_none() && case.tail(response.place) < SOON {
-        return None; // The capture ends before a fall-back could come.
-    }
-    let voice = Voice::before(case, request).filter(|_| !nothing_left);
-    let soon = bye
-        .filter(|bye| bye.place.time.since(response.place.time) <= SOON)
-        .filter(|bye| !voice.as_ref().is_some_and(|voice| voice.goes_on(case, response, bye)));
-    let kept = voice.as_ref().filter(|_| soon.is_none());
-    let way_back = refused_way_back(case, response);
-    let after = match (&kept, bye) {
-        (Some(voice), _) => {
-            let with = voice.codec().map(|codec| format!(", with {codec}")).unwrap_or_default();
-            format!(
-                "The call stayed as it was{with}: fax may have gone over that, and the signalling does not tell \
-                 whether it did"
-            )
-        }
-        (None, Some(bye)) => format!(
-            "{}, and {} ended the call {} later",
-            instead(way_back),
-            case.side(bye).named(bye),
-            length(bye.place.time.since(response.place.time))
-        ),
-        (None, None) => instead(way_back),
-    };
-    let finding = match (soon, &kept) {
+    let switch = Switch::of(case)?;
+    let Switch { request, response, status, .. } = switch;
+    let finding = match (switch.soon, &switch.kept) {
         (Some(_), _) => Finding::of(&RULE, Confidence::Likely).explains(Some(status)).drops_the_call(),
         (None, None) => Finding::of(&RULE, Confidence::Likely).about(status).severity(Severity::Warning),
         (None, Some(_)) => Finding::of(&RULE, Confidence::Possible).about(status),
     };
-    let finding = if nothing_left { finding.drops_the_call() } else { finding };
-    let how = match nothing_left {
-        true => format!(
-            "answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is left"
-        ),
-        false => format!("refused to switch to T.38 fax with {status}"),
-    };
-    let before = match has_beginning(case, request) {
-        true => "The voice call before that was in order",
-        false => "What the call was before that is not in the capture",
-    };
-    let mut finding = finding
+    let finding = if switch.nothing_left() { finding.drops_the_call() } else { finding };
+    let finding = finding
         .sender(Role::Uas, response)
-        .because(format!("{} {how}. {after}. {before}.", response.path.source))
+        .because(switch.explanation(case))
         .fix(format!("Enable T.38 on {}.", response.path.source))
-        .fix(match &kept {
-            Some(_) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
-            None if way_back.is_some() => format!("Or let {} take audio again (G.711) after it.", response.path.source),
-            None => format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source),
-        })
-        .claim(request, "sdp.media", media.line.clone(), "the switch to fax")
-        .claim_status(response, if nothing_left { "answered" } else { "refused" });
-    if nothing_left {
-        finding = Sdp::of(&response.message)
-            .into_iter()
-            .flat_map(|sdp| &sdp.media)
-            .take(2)
-            .fold(finding, |finding, media| {
+        .fix(match (&switch.kept, switch.way_back) {
+            (Some(_), _) => "Or, if the fax went through over G.711, leave it as it is.".to_owned(),
+            (None, Some(_)) => format!("Or let {} take audio again (G.711) after it.", response.path.source),
+            (None, None) => format!("Or let {} fall back to G.711 when T.38 is refused.", request.path.source),
+        });
+    Some(switch.prove(finding).refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// A switch to fax that was refused, and that no audio followed.
+struct Switch<'a> {
+    request: &'a Heard,
+    /// The fax that it asks for.
+    media: &'a Media,
+    response: &'a Heard,
+    status: StatusCode,
+    /// The BYE that ended the call.
+    bye: Option<&'a Heard>,
+    /// The same, if it came because of the refusal.
+    soon: Option<&'a Heard>,
+    /// The voice that was left, where the call went on with it.
+    kept: Option<Voice>,
+    /// A later try with audio that was refused too, and its refusal.
+    way_back: Option<(&'a Heard, &'a Heard)>,
+}
+
+impl<'a> Switch<'a> {
+    fn of(case: &Case<'a>) -> Option<Switch<'a>> {
+        let (request, response, media) = refused_image(case)?;
+        let status = response.message.status()?;
+        if falls_back(case, response) {
+            return None;
+        }
+        let bye = case.first_bye().map(|bye| bye.request).filter(|bye| bye.place > response.place);
+        if bye.is_none() && case.tail(response.place) < SOON {
+            return None; // The capture ends before a fall-back could come.
+        }
+        let voice = Voice::before(case, request).filter(|_| !status.is_success());
+        let soon = bye
+            .filter(|bye| bye.place.time.since(response.place.time) <= SOON)
+            .filter(|bye| !voice.as_ref().is_some_and(|voice| voice.goes_on(case, response, bye)));
+        let kept = voice.filter(|_| soon.is_none());
+        Some(Switch { request, media, response, status, bye, soon, kept, way_back: refused_way_back(case, response) })
+    }
+
+    /// True if it was answered so that the voice is gone, too.
+    fn nothing_left(&self) -> bool {
+        self.status.is_success()
+    }
+
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let (status, server) = (self.status, self.response.path.source);
+        let how = match self.nothing_left() {
+            true => format!(
+                "answered the switch to T.38 fax with {status} and port 0 for every stream: neither fax nor voice is \
+                 left"
+            ),
+            false => format!("refused to switch to T.38 fax with {status}"),
+        };
+        let before = match has_beginning(case, self.request) {
+            true => "The voice call before that was in order",
+            false => "What the call was before that is not in the capture",
+        };
+        format!("{server} {how}. {}. {before}.", self.after(case))
+    }
+
+    /// How the call went on.
+    fn after(&self, case: &Case<'_>) -> String {
+        match (&self.kept, self.bye) {
+            (Some(voice), _) => {
+                let with = voice.codec().map(|codec| format!(", with {codec}")).unwrap_or_default();
+                format!(
+                    "The call stayed as it was{with}: fax may have gone over that, and the signalling does not tell \
+                     whether it did"
+                )
+            }
+            (None, Some(bye)) => format!(
+                "{}, and {} ended the call {} later",
+                instead(self.way_back),
+                case.side(bye).named(bye),
+                length(bye.place.time.since(self.response.place.time))
+            ),
+            (None, None) => instead(self.way_back),
+        }
+    }
+
+    fn prove(&self, finding: Finding) -> Finding {
+        let response = self.response;
+        let mut finding = finding
+            .claim(self.request, "sdp.media", self.media.line.clone(), "the switch to fax")
+            .claim_status(response, if self.nothing_left() { "answered" } else { "refused" });
+        if self.nothing_left() {
+            let streams = Sdp::of(&response.message).into_iter().flat_map(|sdp| &sdp.media).take(2);
+            finding = streams.fold(finding, |finding, media| {
                 finding.claim(response, "sdp.media", media.line.clone(), "refused with port 0")
             });
-    }
-    finding = match way_back {
-        _ if kept.is_some() => finding,
-        Some((audio, refusal)) => finding
-            .claim(audio, "sdp.media", first_line(audio), "the way back to audio")
-            .claim_status(refusal, "refused too"),
-        None => {
-            finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711")
         }
-    };
-    if let Some(bye) = soon {
-        finding = finding.claim_method(bye, "the end of the call");
+        finding = match self.way_back {
+            _ if self.kept.is_some() => finding,
+            Some((audio, refusal)) => finding
+                .claim(audio, "sdp.media", first_line(audio), "the way back to audio")
+                .claim_status(refusal, "refused too"),
+            None => {
+                finding.claim_absent(response.place, "a re-INVITE with audio that is accepted", "no fall-back to G.711")
+            }
+        };
+        match self.soon {
+            Some(bye) => finding.claim_method(bye, "the end of the call"),
+            None => finding,
+        }
     }
-    Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// True if a re-INVITE after the refusal was accepted.
+fn falls_back(case: &Case<'_>, response: &Heard) -> bool {
+    case.call.transactions.iter().any(|later| {
+        later.method == Method::Invite
+            && later.in_dialog
+            && later.request.is_some_and(|id| id > response.id)
+            && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
+    })
 }
 
 /// What is said of a way back to audio.

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::capture::{Place, Timestamp};
 use crate::catalogue::tls_alert;
 use crate::diagnosis::media::{candidates, ends};
 use crate::diagnosis::offers::body_names;
@@ -137,38 +138,35 @@ fn answered(case: &Case<'_>) -> Option<Finding> {
         .fix(answer_fix(offer, success))
         .claim(request, "sdp.media", secure(offer)?.line.clone(), "encrypted media are offered");
     let finding = claim_keys(finding, request, offer, secure(offer));
-    let finding =
-        match secure(answer).filter(|media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none()) {
-            Some(media) => finding.claim(success, "sdp.media", media.line.clone(), "the answer").claim_absent(
-                success.place,
-                "a=fingerprint",
-                "the answer has none",
-            ),
-            None => claim_keys(finding, success, answer, secure(answer)),
-        };
     Some(
-        finding
+        claim_answer(finding, success, answer)
             .refuted("media-profile-mismatch", "both sides encrypt")
             .refuted("one-way-media", "neither side can read the media of the other"),
     )
 }
 
+/// The keys of an answer, or that it has no fingerprint.
+fn claim_answer(finding: Finding, success: &Heard, answer: &Sdp) -> Finding {
+    let lacks_fingerprint = |media: &&Media| is_dtls(media) && attribute(answer, media, "fingerprint").is_none();
+    match secure(answer).filter(lacks_fingerprint) {
+        Some(media) => finding.claim(success, "sdp.media", media.line.clone(), "the answer").claim_absent(
+            success.place,
+            "a=fingerprint",
+            "the answer has none",
+        ),
+        None => claim_keys(finding, success, answer, secure(answer)),
+    }
+}
+
 /// The call was answered, and one side gave up the handshake of DTLS for its media with a fatal alert.
 fn alerted(case: &Case<'_>) -> Option<Finding> {
     let (invite, success) = case.answer()?;
-    let alerts = case.surroundings.media().alerts();
-    if alerts.is_empty() {
+    if case.surroundings.media().alerts().is_empty() {
         return None;
     }
-    let mine: Vec<SocketAddr> = Sdp::of(&case.call.request_of(invite)?.message).into_iter().flat_map(named).collect();
-    let all: Vec<SocketAddr> =
-        case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)).flat_map(named).collect();
+    let mine = Sdp::of(&case.call.request_of(invite)?.message).map(named).unwrap_or_default();
     let bye = case.first_bye().map(|bye| bye.request);
-    let (from, to) = (case.call.started(), bye.map_or(case.call.ended(), |bye| bye.place.time));
-    let alert = alerts.iter().find(|alert| {
-        let is_of_call = all.contains(&alert.path.source) || all.contains(&alert.path.destination);
-        is_of_call && from <= alert.place.time && alert.place.time <= to
-    })?;
+    let alert = Alert::of(case, bye.map_or(case.call.ended(), |bye| bye.place.time))?;
     if case.talk().is_some_and(|talk| talk.caller.packets() > 0 && talk.callee.packets() > 0) {
         return None; // Another handshake came to an end.
     }
@@ -183,32 +181,21 @@ fn alerted(case: &Case<'_>) -> Option<Finding> {
         }
         None => String::new(),
     };
-    let (sender, receiver) = (alert.path.source, alert.path.destination);
+    let Alert { sender, receiver, description, .. } = alert;
     let by_caller = mine.contains(&sender) || !mine.contains(&receiver) && sender.ip() == invite.path.source.ip();
-    // Who does not like a certificate says so of the one that the other side showed (RFC 5763 §5).
-    let of_certificate = matches!(alert.description, 42..=46 | 48);
-    let role = if by_caller == of_certificate { Role::Uas } else { Role::Uac };
-    let name = tls_alert(alert.description).map(|known| format!(" ({})", known.name)).unwrap_or_default();
+    let role = if by_caller == alert.is_of_certificate() { Role::Uas } else { Role::Uac };
+    let name = tls_alert(description).map(|known| format!(" ({})", known.name)).unwrap_or_default();
     let finding = finding
-        .party(role, Some(if of_certificate { receiver } else { sender }))
+        .party(role, Some(alert.culprit()))
         .because(format!(
             "The call was answered, and the DTLS handshake for its media failed: {sender} gave it up with the fatal \
-             alert {}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}",
-            alert.description
+             alert {description}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}"
         ))
-        .fix(match of_certificate {
-            true => format!(
-                "Compare a=fingerprint in the description of {receiver} with the certificate that it shows for its \
-                 media; a media server between the two may show one of its own."
-            ),
-            false => format!(
-                "Compare the DTLS versions, cipher suites and SRTP profiles that {sender} and {receiver} allow."
-            ),
-        })
+        .fix(alert.cure())
         .claim_at(
             alert.place,
             "dtls.alert_message.desc",
-            alert.description.to_string(),
+            description.to_string(),
             "the alert that ends the handshake",
         );
     let finding = match ended {
@@ -218,6 +205,50 @@ fn alerted(case: &Case<'_>) -> Option<Finding> {
         None => finding,
     };
     Some(finding.refuted("one-way-media", "without keys neither side can read the media of the other"))
+}
+
+/// The fatal alert that ended a handshake of DTLS (RFC 8446 §6.2).
+struct Alert {
+    place: Place,
+    sender: SocketAddr,
+    receiver: SocketAddr,
+    description: u8,
+}
+
+impl Alert {
+    /// The first to or from an address that the call asks for media at, until it ended.
+    fn of(case: &Case<'_>, until: Timestamp) -> Option<Alert> {
+        let all: Vec<SocketAddr> =
+            case.call.messages.iter().filter_map(|heard| Sdp::of(&heard.message)).flat_map(named).collect();
+        let alert = case.surroundings.media().alerts().iter().find(|alert| {
+            let is_of_call = all.contains(&alert.path.source) || all.contains(&alert.path.destination);
+            is_of_call && case.call.started() <= alert.place.time && alert.place.time <= until
+        })?;
+        let (sender, receiver) = (alert.path.source, alert.path.destination);
+        Some(Alert { place: alert.place, sender, receiver, description: alert.description })
+    }
+
+    /// True if its sender does not like the certificate that the other side showed (RFC 5763 §5).
+    fn is_of_certificate(&self) -> bool {
+        matches!(self.description, 42..=46 | 48)
+    }
+
+    fn culprit(&self) -> SocketAddr {
+        if self.is_of_certificate() { self.receiver } else { self.sender }
+    }
+
+    fn cure(&self) -> String {
+        let Alert { sender, receiver, .. } = self;
+        match self.is_of_certificate() {
+            true => format!(
+                "Compare a=fingerprint in the description of {receiver} with the certificate that it shows for its \
+                 media; a media server between the two may show one of its own."
+            ),
+            false => format!(
+                "Compare the DTLS versions, cipher suites and SRTP profiles that {sender} and {receiver} allow."
+            ),
+        }
+    }
 }
 
 /// Where a description asks for media.

@@ -5,6 +5,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::media_keying_mismatch::own_fault;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::{Media, Sdp};
+use crate::sip::{StatusCode, Warning};
 
 rule! {
     /// One side wants encrypted media, and the other does not.
@@ -42,107 +43,157 @@ const ENCRYPTION: &[&str] =
     &["srtp", "savp", "media encryption", "encryption is required", "encryption required", "encryption level"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.refused_opening(&[488, 606])?;
-    let response = case.response(failure);
-    let request = case.request(failure)?;
-    let offer = Sdp::of(&request.message)?;
-    let offered = audio(offer)?;
-    let warned = case.warned(response, &[302]);
-    let abilities = case.abilities(response);
-    let theirs = abilities.as_ref().and_then(|(heard, sdp)| Some((*heard, audio(sdp)?)));
-    let differs = theirs.filter(|(_, theirs)| {
-        theirs.is_secure() != offered.is_secure() && intersect(&theirs.main_codecs(), &offered.main_codecs())
-    });
-    let only_secure = offer.media.iter().filter(|media| media.kind == "audio").all(|media| media.is_secure());
-    let ordinary = offered.main_codecs().iter().any(|codec| ORDINARY.contains(&codec.name.as_str()));
-    let known = match theirs {
-        None => case.elsewhere(request, response, &offered.main_codecs()),
-        Some(_) => Vec::new(),
-    };
-    let fits = known.iter().any(|known| takes(offer, known));
-    let elsewhere = known.into_iter().next().filter(|_| !fits && may_be_profile(case, response, offer));
-    // An offer of encryption without its keys is wrong by itself.
-    let unsaid = case.warnings(response).is_empty()
-        && theirs.is_none()
-        && !fits
-        && only_secure
-        && ordinary
-        && own_fault(offer).is_none();
-    // Who offers nothing but plain RTP and reads of encryption in the refusal can only have been asked for it.
-    let plain = offer.media.iter().all(|media| !media.is_secure());
-    let in_words = plain && theirs.is_none() && case.says_any(response, ENCRYPTION);
-    let confidence = match () {
-        () if warned.is_some() || differs.is_some() => Confidence::Proven,
-        () if in_words => Confidence::Likely,
-        () if elsewhere.is_some() && is_plain(case, response, offer) => Confidence::Likely,
-        () if elsewhere.is_some() => Confidence::Possible,
-        () if unsaid => Confidence::Possible,
-        () => return None,
-    };
-    let (server, code) = (response.path.source, failure.status);
-    let mine = &offered.protocol;
-    let because = match (&warned, differs, &elsewhere) {
-        (_, Some((_, theirs)), _) => {
-            format!(
-                "The offer wants {mine}, and {server} can only do {}; it answered {code}. The codecs would fit.",
-                theirs.protocol
-            )
-        }
-        (Some(warning), None, _) => format!(
-            "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media does \
-             not fit.",
-            warning.text
-        ),
-        (None, None, _) if in_words => format!(
-            "The offer allows nothing but {mine} (not encrypted), and {server} refused it with {code} and speaks of \
-             encryption{}.",
-            case.quotation(response).map(|words| format!(": {words}")).unwrap_or_default()
-        ),
-        (None, None, Some(known)) => format!(
-            "The offer allows nothing but {mine}, and {server} refused it with {code}. {}: the codecs would fit, and \
-             the profile differs.",
-            known.sentence_with_profile()
-        ),
-        (None, None, None) => format!(
-            "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it with \
-             {code} without a reason. If it does not do SRTP, that is why."
-        ),
-    };
-    let step = if offered.is_secure() {
-        format!("Enable SRTP on {server}, or let the caller's side offer plain RTP/AVP as well.")
-    } else {
-        format!("Offer SRTP (RTP/SAVP) to {server}, or let it take plain RTP.")
-    };
+    let refusal = Refusal::of(case)?;
+    let Refusal { request, response, offered, .. } = refusal;
+    let confidence = refusal.confidence(case)?;
     let mut finding = Finding::of(&RULE, confidence)
-        .explains(Some(code))
+        .explains(Some(refusal.code))
         .sender(Role::Uas, response)
-        .because(because)
-        .fix(step)
+        .because(refusal.explanation(case))
+        .fix(refusal.cure())
         .claim(request, "sdp.media", offered.line.clone(), "the profile that is offered")
         .claim_status(response, "refused");
-    if let Some((heard, theirs)) = differs {
+    if let Some((heard, theirs)) = refusal.differs {
         finding = finding.claim(heard, "sdp.media", theirs.line.clone(), "the profile of the callee's side");
     }
-    if warned.is_some() {
+    if refusal.warned.is_some() {
         finding = finding.claim_header(response, "Warning", "the media transport is the reason");
     }
-    if let Some(known) = &elsewhere
+    if let Some(known) = &refusal.elsewhere
         && let Some(line) = known.line()
     {
         finding = finding.claim_at(known.sample.place, "sdp.media", line, known.says());
     }
-    if in_words {
+    if refusal.in_words {
         finding = finding.claim_own_words(case, response);
     }
-    let codecs = match differs {
-        None if in_words && warned.is_none() => "the refusal speaks of encryption",
-        Some(_) => "both sides have a codec in common",
-        None if elsewhere.is_some() && warned.is_none() => {
-            "the callee's side used a codec of the offer in another call"
+    Some(
+        finding
+            .refuted("no-common-codec", refusal.why_no_codec())
+            .refuted("bandwidth-insufficient", "no Warning 370"),
+    )
+}
+
+/// A refused offer of audio, and what speaks for it that its profile is the reason.
+struct Refusal<'a> {
+    request: &'a Heard,
+    response: &'a Heard,
+    code: StatusCode,
+    offer: &'a Sdp,
+    /// The audio in it.
+    offered: &'a Media,
+    /// The Warning that names the transport of the media.
+    warned: Option<Warning>,
+    /// Audio of the callee's side in the other profile, whose codecs would fit.
+    differs: Option<(&'a Heard, &'a Media)>,
+    /// Another call, in which that side used a codec of the offer in the other profile.
+    elsewhere: Option<Elsewhere<'a>>,
+    /// True if the refusal speaks of encryption, where none is offered.
+    in_words: bool,
+    /// True if nothing but SRTP is offered, with ordinary codecs, and nothing says why it was refused.
+    is_unsaid: bool,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(case: &Case<'a>) -> Option<Refusal<'a>> {
+        let failure = case.refused_opening(&[488, 606])?;
+        let (response, request) = (case.response(failure), case.request(failure)?);
+        let offer = Sdp::of(&request.message)?;
+        let offered = audio(offer)?;
+        let theirs = case.abilities(response).and_then(|(heard, sdp)| Some((heard, audio(sdp)?)));
+        let differs = |(_, theirs): &(&Heard, &Media)| {
+            theirs.is_secure() != offered.is_secure() && intersect(&theirs.main_codecs(), &offered.main_codecs())
+        };
+        let known = match theirs {
+            None => case.elsewhere(request, response, &offered.main_codecs()),
+            Some(_) => Vec::new(),
+        };
+        let fits = known.iter().any(|known| takes(offer, known));
+        // Who offers nothing but plain RTP and reads of encryption in the refusal can only have been asked for it.
+        let is_plain = offer.media.iter().all(|media| !media.is_secure());
+        let is_silent = case.warnings(response).is_empty() && theirs.is_none() && !fits;
+        Some(Refusal {
+            request,
+            response,
+            code: failure.status,
+            offer,
+            offered,
+            warned: case.warned(response, &[302]),
+            differs: theirs.filter(differs),
+            elsewhere: known.into_iter().next().filter(|_| !fits && may_be_profile(case, response, offer)),
+            in_words: is_plain && theirs.is_none() && case.says_any(response, ENCRYPTION),
+            is_unsaid: is_silent && wants_encryption_alone(offer, offered),
+        })
+    }
+
+    /// How sure it is that the profile is the reason; `None` if nothing speaks for it.
+    fn confidence(&self, case: &Case<'_>) -> Option<Confidence> {
+        match () {
+            () if self.warned.is_some() || self.differs.is_some() => Some(Confidence::Proven),
+            () if self.in_words => Some(Confidence::Likely),
+            () if self.elsewhere.is_some() && is_plain(case, self.response, self.offer) => Some(Confidence::Likely),
+            () if self.elsewhere.is_some() => Some(Confidence::Possible),
+            () if self.is_unsaid => Some(Confidence::Possible),
+            () => None,
         }
-        None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
-    };
-    Some(finding.refuted("no-common-codec", codecs).refuted("bandwidth-insufficient", "no Warning 370"))
+    }
+
+    fn explanation(&self, case: &Case<'_>) -> String {
+        let (server, code, mine) = (self.response.path.source, self.code, &self.offered.protocol);
+        match (&self.warned, self.differs, &self.elsewhere) {
+            (_, Some((_, theirs)), _) => format!(
+                "The offer wants {mine}, and {server} can only do {}; it answered {code}. The codecs would fit.",
+                theirs.protocol
+            ),
+            (Some(warning), None, _) => format!(
+                "{server} refused the offer ({mine}) with {code} and Warning 302 ({:?}): the transport of the media \
+                 does not fit.",
+                warning.text
+            ),
+            (None, None, _) if self.in_words => format!(
+                "The offer allows nothing but {mine} (not encrypted), and {server} refused it with {code} and speaks \
+                 of encryption{}.",
+                case.quotation(self.response).map(|words| format!(": {words}")).unwrap_or_default()
+            ),
+            (None, None, Some(known)) => format!(
+                "The offer allows nothing but {mine}, and {server} refused it with {code}. {}: the codecs would fit, \
+                 and the profile differs.",
+                known.sentence_with_profile()
+            ),
+            (None, None, None) => format!(
+                "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it \
+                 with {code} without a reason. If it does not do SRTP, that is why."
+            ),
+        }
+    }
+
+    fn cure(&self) -> String {
+        let server = self.response.path.source;
+        match self.offered.is_secure() {
+            true => format!("Enable SRTP on {server}, or let the caller's side offer plain RTP/AVP as well."),
+            false => format!("Offer SRTP (RTP/SAVP) to {server}, or let it take plain RTP."),
+        }
+    }
+
+    /// Why it is not that the codecs do not fit.
+    fn why_no_codec(&self) -> &'static str {
+        match self.differs {
+            None if self.in_words && self.warned.is_none() => "the refusal speaks of encryption",
+            Some(_) => "both sides have a codec in common",
+            None if self.elsewhere.is_some() && self.warned.is_none() => {
+                "the callee's side used a codec of the offer in another call"
+            }
+            None => "neither Warning 304 or 305 nor a list of the callee's codecs says so",
+        }
+    }
+}
+
+/// True if nothing but encrypted audio is offered, with codecs that nearly all can do.
+fn wants_encryption_alone(offer: &Sdp, offered: &Media) -> bool {
+    let only_secure = offer.media.iter().filter(|media| media.kind == "audio").all(|media| media.is_secure());
+    let ordinary = offered.main_codecs().iter().any(|codec| ORDINARY.contains(&codec.name.as_str()));
+    // An offer of encryption without its keys is wrong by itself.
+    only_secure && ordinary && own_fault(offer).is_none()
 }
 
 /// True if the profile of another call is among those of the audio that is offered.

@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::options::{knows_option, names_option};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{address, has_passed_proxy, same_target};
 use crate::diagnosis::words::{destination_field, is_private, length};
@@ -41,135 +42,218 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.is_answered() {
         return None;
     }
-    let (invite, response) = unconfirmed(case)?;
-    let request = case.call.request_of(invite)?;
-    let end = case.call.final_of(invite);
-    let confidence = match end {
-        Some(_) if case.is_visible(request.path.source.ip(), request.path.destination.ip()) => Confidence::Likely,
-        _ => case.absence_of_answer(response),
-    };
-    let prack = prack_of(case, response);
-    let line = response.message.header("RSeq")?.into_owned();
-    let status = response.message.status()?;
-    let (server, client) = (response.path.source, response.path.destination);
-    let ended = match end.and_then(|end| end.message.status()) {
-        Some(status) => format!(" and gave the call up with {status}"),
-        None => String::new(),
-    };
-    let refusal = prack.and_then(|prack| case.finals(prack.transaction).last());
-    let unoffered = !offers_reliability(request);
-    let astray = prack.filter(|_| refusal.is_none()).and_then(|prack| Astray::of(case, response, prack.request));
-    let lost = prack.map(|prack| match refusal {
-        Some(refusal) => format!(
-            " {} did send it, and {} refused it with {}.",
-            prack.request.path.source,
-            refusal.path.source,
-            refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
-        ),
-        None => sent_in_vain(prack.request, server, astray.as_ref()),
-    });
-    let other = prack_with_other_number(case, invite, response);
-    let none = match (refusal, other) {
-        (Some(_), _) => "no PRACK that it takes",
-        (None, Some(_)) => "no PRACK with that number",
-        (None, None) => "no PRACK",
-    };
-    let lost = match (lost, other) {
-        (Some(lost), _) => lost,
-        (None, Some(other)) => format!(
-            " {} sent one with RAck {:?}, which is not its number.",
-            other.path.source,
-            other.message.header("RAck").unwrap_or_default()
-        ),
-        (None, None) => String::new(),
-    };
-    let lost = match unoffered {
-        true => {
-            format!("{lost} The INVITE does not offer 100rel, so {server} must not send it reliably (RFC 3262 §3).")
-        }
-        false => lost,
-    };
-    // Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
-    let is_own_dialog = prack.is_some_and(|prack| to_tag(prack.request) == to_tag(response));
-    let is_challenge =
-        refusal.and_then(|refusal| refusal.message.status()).is_some_and(|status| matches!(status.get(), 401 | 407));
-    let is_of_server = unoffered || refusal.is_some() && is_own_dialog && !is_challenge;
-    let (role, culprit) = match &astray {
-        _ if is_of_server => (case.role_of_responder(response), server),
-        Some(astray) if astray.behind_proxy => (Role::Proxy, astray.server()),
-        Some(astray) => (case.role_of_responder(astray.written), astray.server()),
-        None => (Role::Uac, client),
-    };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(end.and_then(|end| end.message.status()))
+    let seen = Unconfirmed::of(case)?;
+    let (role, culprit) = seen.culprit(case);
+    let finding = Finding::of(&RULE, seen.confidence(case))
+        .explains(seen.end.and_then(|end| end.message.status()))
         .party(role, Some(culprit))
-        .because(format!(
-            "{server} sent {status} reliably (RSeq {line}) and repeated it {} times within {}; it got \
-             {none}{ended}.{lost}",
-            response.repeated,
-            length(response.last_place().time.since(response.place.time))
-        ))
-        .fix(match (unoffered, &astray) {
-            (true, _) => format!(
-                "Let {server} send provisional responses reliably only where Supported or Require of the INVITE names \
-                 100rel."
-            ),
-            (false, Some(astray)) => astray.cure(prack.map_or(client, |prack| prack.request.path.source)),
-            (false, None) => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
-        });
-    finding = match (refusal, other) {
-        (Some(_), _) if is_challenge => finding.fix(format!("Let {client} answer the challenge with credentials.")),
-        (Some(refusal), _) => finding.fix(format!(
-            "Look at {} for why it refuses a PRACK with the number of the {status}, for which it has asked itself.",
-            refusal.path.source
-        )),
-        (None, _) if unoffered => finding,
-        (None, _) if astray.is_some() => finding.fix(
-            "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer \
-             would go the same way.",
-        ),
-        (None, Some(_)) => {
-            finding.fix(format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2)."))
-        }
-        (None, None) => finding.fix(format!(
-            "If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}."
-        )),
-    };
-    finding = finding
-        .claim_status(response, "a provisional response that must be confirmed")
-        .claim(response, "sip.RSeq", line.clone(), "its number")
-        .claim_header(response, "Require", "it must be confirmed");
-    if let Some(last) = response.repeats.last() {
-        finding = finding.claim_at(*last, "sip.RSeq", line, "its last copy");
-    }
-    if unoffered {
-        finding = finding.claim_header(request, "Supported", "what the caller's side offers");
-    }
-    finding = match (prack, refusal) {
-        (Some(prack), Some(refusal)) => finding
-            .claim_header(prack.request, "RAck", "the PRACK with its number")
-            .claim_status(refusal, "refused by who asked for it"),
-        (Some(prack), None) => finding.claim_method(prack.request, "a PRACK that nothing answers").claim_absent(
-            prack.request.place,
-            "a response to the PRACK",
-            "the response is repeated all the same",
-        ),
-        (None, _) => finding.claim_absent(response.place, "a PRACK with this number", "it is never confirmed"),
-    };
-    if let (Some(astray), Some(prack)) = (&astray, prack) {
-        finding = astray.claimed(finding, prack.request);
-    }
-    if let Some(other) = other {
-        finding = finding.claim_header(other, "RAck", "a PRACK with another number");
-    }
-    if let Some(end) = end {
-        finding = finding.claim_status(end, "the callee's side gives up");
-    }
+        .because(seen.explanation());
+    let finding = seen.steps().into_iter().fold(finding, Finding::fix);
     Some(
-        finding
+        seen.prove(finding)
             .refuted("server-fault", "the failure follows the missing PRACK")
             .refuted("ring-timeout", "the provisional response was repeated until the end"),
     )
+}
+
+/// A reliable 1xx that its sender repeated in vain, and what came of it.
+struct Unconfirmed<'a> {
+    invite: &'a Heard,
+    response: &'a Heard,
+    status: StatusCode,
+    /// Its RSeq.
+    number: String,
+    /// The final response to the INVITE.
+    end: Option<&'a Heard>,
+    /// The last PRACK with its number.
+    prack: Option<&'a Heard>,
+    /// How that one was refused.
+    refusal: Option<&'a Heard>,
+    /// A PRACK with another number.
+    other: Option<&'a Heard>,
+    astray: Option<Astray<'a>>,
+    /// True if the INVITE does not offer 100rel.
+    is_unoffered: bool,
+}
+
+impl<'a> Unconfirmed<'a> {
+    fn of(case: &Case<'a>) -> Option<Unconfirmed<'a>> {
+        let (transaction, response) = unconfirmed(case)?;
+        let invite = case.call.request_of(transaction)?;
+        let asked = prack_of(case, response);
+        let refusal = asked.and_then(|asked| case.finals(asked.transaction).last());
+        let prack = asked.map(|asked| asked.request);
+        Some(Unconfirmed {
+            invite,
+            response,
+            status: response.message.status()?,
+            number: response.message.header("RSeq")?.into_owned(),
+            end: case.call.final_of(transaction),
+            prack,
+            refusal,
+            other: prack_with_other_number(case, transaction, response),
+            astray: prack.filter(|_| refusal.is_none()).and_then(|prack| Astray::of(case, response, prack)),
+            is_unoffered: !offers_reliability(invite),
+        })
+    }
+
+    fn confidence(&self, case: &Case<'_>) -> Confidence {
+        let (client, server) = (self.invite.path.source.ip(), self.invite.path.destination.ip());
+        match self.end {
+            Some(_) if case.is_visible(client, server) => Confidence::Likely,
+            _ => case.absence_of_answer(self.response),
+        }
+    }
+
+    /// Who sent the response, and who was to confirm it.
+    fn sides(&self) -> (SocketAddr, SocketAddr) {
+        (self.response.path.source, self.response.path.destination)
+    }
+
+    fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
+        let (server, client) = self.sides();
+        match &self.astray {
+            _ if self.is_of_server() => (case.role_of_responder(self.response), server),
+            Some(astray) if astray.behind_proxy => (Role::Proxy, astray.server()),
+            Some(astray) => (case.role_of_responder(astray.written), astray.server()),
+            None => (Role::Uac, client),
+        }
+    }
+
+    /// Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
+    fn is_of_server(&self) -> bool {
+        let is_own_dialog = self.prack.is_some_and(|prack| to_tag(prack) == to_tag(self.response));
+        self.is_unoffered || self.refusal.is_some() && is_own_dialog && !self.is_challenged()
+    }
+
+    /// True if the PRACK was refused for want of credentials.
+    fn is_challenged(&self) -> bool {
+        self.refusal.and_then(|refusal| refusal.message.status()).is_some_and(StatusCode::is_challenge)
+    }
+
+    fn explanation(&self) -> String {
+        let Unconfirmed { response, status, number, .. } = self;
+        let (server, _) = self.sides();
+        let none = match (self.refusal, self.other) {
+            (Some(_), _) => "no PRACK that it takes",
+            (None, Some(_)) => "no PRACK with that number",
+            (None, None) => "no PRACK",
+        };
+        let ended = match self.end.and_then(|end| end.message.status()) {
+            Some(status) => format!(" and gave the call up with {status}"),
+            None => String::new(),
+        };
+        let unoffered = match self.is_unoffered {
+            true => format!(" The INVITE does not offer 100rel, so {server} must not send it reliably (RFC 3262 §3)."),
+            false => String::new(),
+        };
+        format!(
+            "{server} sent {status} reliably (RSeq {number}) and repeated it {} times within {}; it got \
+             {none}{ended}.{}{unoffered}",
+            response.repeated,
+            length(response.last_place().time.since(response.place.time)),
+            self.sent_instead()
+        )
+    }
+
+    /// What was sent of PRACKs, and what became of it.
+    fn sent_instead(&self) -> String {
+        match (self.prack, self.refusal, self.other) {
+            (Some(prack), Some(refusal), _) => format!(
+                " {} did send it, and {} refused it with {}.",
+                prack.path.source,
+                refusal.path.source,
+                refusal.message.status().map(|status| status.to_string()).unwrap_or_default()
+            ),
+            (Some(prack), None, _) => sent_in_vain(prack, self.response.path.source, self.astray.as_ref()),
+            (None, _, Some(other)) => format!(
+                " {} sent one with RAck {:?}, which is not its number.",
+                other.path.source,
+                other.message.header("RAck").unwrap_or_default()
+            ),
+            (None, _, None) => String::new(),
+        }
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        [Some(self.cure()), self.further_step()].into_iter().flatten().collect()
+    }
+
+    fn cure(&self) -> String {
+        let (server, client) = self.sides();
+        match &self.astray {
+            _ if self.is_unoffered => format!(
+                "Let {server} send provisional responses reliably only where Supported or Require of the INVITE names \
+                 100rel."
+            ),
+            Some(astray) => astray.cure(self.prack.map_or(client, |prack| prack.path.source)),
+            None => format!("Switch 100rel off on {client} (no Supported: 100rel), or on {server}."),
+        }
+    }
+
+    fn further_step(&self) -> Option<String> {
+        let (status, client) = (self.status, self.response.path.destination);
+        Some(match (self.refusal, self.other) {
+            (Some(_), _) if self.is_challenged() => format!("Let {client} answer the challenge with credentials."),
+            (Some(refusal), _) => format!(
+                "Look at {} for why it refuses a PRACK with the number of the {status}, for which it has asked itself.",
+                refusal.path.source
+            ),
+            (None, _) if self.is_unoffered => return None,
+            (None, _) if self.astray.is_some() => {
+                "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer \
+                 would go the same way."
+                    .to_owned()
+            }
+            (None, Some(_)) => format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2)."),
+            (None, None) => format!(
+                "If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}."
+            ),
+        })
+    }
+
+    fn prove(&self, finding: Finding) -> Finding {
+        let response = self.response;
+        let mut finding = finding
+            .claim_status(response, "a provisional response that must be confirmed")
+            .claim(response, "sip.RSeq", self.number.clone(), "its number")
+            .claim_header(response, "Require", "it must be confirmed");
+        if let Some(last) = response.repeats.last() {
+            finding = finding.claim_at(*last, "sip.RSeq", self.number.clone(), "its last copy");
+        }
+        if self.is_unoffered {
+            finding = finding.claim_header(self.invite, "Supported", "what the caller's side offers");
+        }
+        finding = self.claim_prack(finding);
+        if let Some(other) = self.other {
+            finding = finding.claim_header(other, "RAck", "a PRACK with another number");
+        }
+        match self.end {
+            Some(end) => finding.claim_status(end, "the callee's side gives up"),
+            None => finding,
+        }
+    }
+
+    fn claim_prack(&self, finding: Finding) -> Finding {
+        let Some(prack) = self.prack else {
+            return finding.claim_absent(self.response.place, "a PRACK with this number", "it is never confirmed");
+        };
+        if let Some(refusal) = self.refusal {
+            return finding
+                .claim_header(prack, "RAck", "the PRACK with its number")
+                .claim_status(refusal, "refused by who asked for it");
+        }
+        let finding = finding.claim_method(prack, "a PRACK that nothing answers").claim_absent(
+            prack.place,
+            "a response to the PRACK",
+            "the response is repeated all the same",
+        );
+        match &self.astray {
+            Some(astray) => astray.claimed(finding, prack),
+            None => finding,
+        }
+    }
 }
 
 /// A PRACK that went where the Contact of its 1xx says, as it must (RFC 3261 §12.2.1.1), past the one from whom the 1xx
@@ -255,16 +339,14 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .flat_map(|invite| case.provisionals(invite).map(move |response| (invite, response)))
         .filter(|(_, response)| response.repeated >= ENOUGH_REPEATS)
         .filter(|(_, response)| {
-            response.message.headers("Require").iter().any(|tag| tag.eq_ignore_ascii_case("100rel"))
-                && !is_confirmed(case, response)
+            names_option(response, "Require", "100rel") && !is_confirmed(case, response)
         })
         .last()
 }
 
 /// True if an INVITE offers reliable provisional responses, or may do so behind the cut (RFC 3262 §3).
 fn offers_reliability(invite: &Heard) -> bool {
-    let names = |header| invite.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("100rel"));
-    invite.message.is_cut() || names("Supported") || names("Require")
+    invite.message.is_cut() || knows_option(invite, "100rel")
 }
 
 /// The last PRACK with the number of a reliable response and of its INVITE (RFC 3262 §7.2).

@@ -1,10 +1,11 @@
 use std::net::IpAddr;
 
-use crate::call::{Dialog, Made, NamedDialog};
+use crate::call::{Dialog, Heard, Made, NamedDialog};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::{Method, NameAddr, Parameters};
+use crate::sip::{Method, NameAddr, Parameters, StatusCode};
 
 rule! {
     /// The call that was to be replaced is not known there.
@@ -36,91 +37,174 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[481, 486, 603])?;
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    let name = ["Replaces", "Join"].into_iter().find(|name| request.message.header(name).is_some())?;
-    if request.message.method() != Some(&Method::Invite) {
-        return None;
-    }
-    let named = request.message.header(name)?.into_owned();
-    let (call_id, rest) = named.split_once(';').unwrap_or((&named, ""));
-    let call_id = call_id.trim();
-    let parameters = Parameters::read(rest, b';');
-    let tags = (parameters.get("to-tag").unwrap_or_default(), parameters.get("from-tag").unwrap_or_default());
-    let known = known(case, call_id);
-    let ended = known.iter().filter(|dialog| fits(dialog, tags)).find_map(|dialog| dialog.ended);
-    let ended = ended.filter(|bye| *bye < request.place);
-    let early_only = name == "Replaces" && failure.status.get() == 486 && parameters.has("early-only");
-    let detail = match (failure.status.get(), ended) {
-        (486, _) if early_only => "it says early-only, and the call that it names was answered already".to_owned(),
-        (486, _) | (603, None) => return None,
-        (_, Some(bye)) => {
-            format!("that call had been ended with BYE {} before", length(request.place.time.since(bye.time)))
-        }
-        _ => compared(&known, tags, response.path.source.ip()),
-    };
-    let (verb, rfc) = if name == "Join" { ("join", "RFC 3911 §4") } else { ("replace", "RFC 3891 §3") };
-    let server = response.path.source;
-    let request = case.first_with(request, |before| before.message.header(name).as_deref() == Some(&*named));
+    let seen = Unmatched::of(case)?;
+    let (name, server) = (seen.name, seen.response.path.source);
     // Who declines may have a reason of his own.
-    let sure = if failure.status.get() == 603 { Confidence::Likely } else { Confidence::Proven };
-    let finding = Finding::of(&RULE, sure).explains(Some(failure.status)).sender(case.role_of_sender(request), request);
+    let sure = if seen.status.get() == 603 { Confidence::Likely } else { Confidence::Proven };
+    let finding =
+        Finding::of(&RULE, sure).explains(Some(seen.status)).sender(case.role_of_sender(seen.request), seen.request);
     let finding = match name {
         "Join" => finding.titled("The call that was to be joined is not known there."),
         _ => finding,
     };
     let finding = finding.because(format!(
-        "{} asked {server} to {verb} the call {call_id:?}, and {server} answered {}: {detail}.",
-        request.path.source, failure.status
+        "{} asked {server} to {} the call {:?}, and {server} answered {}: {}.",
+        seen.request.path.source,
+        seen.verb(),
+        seen.call_id,
+        seen.status,
+        seen.why()
     ));
-    let order = order(&known, tags, server.ip());
-    let finding = match ended {
-        _ if early_only => finding.fix(format!(
-            "Let {} leave out early-only if it is to take over answered calls too. If not, this 486 is the answer \
-             that it asks for (RFC 3891 §3).",
-            request.path.source
-        )),
-        Some(bye) => finding
-            .fix(format!("Let {} look whether the call still exists before it asks to {verb} it.", request.path.source))
-            .claim_at(bye, "sip.Method", "BYE", "the call that is named ends"),
-        None if matches!(order, Some(Order::Exchanged(..))) => finding.fix(format!(
-            "Let {} exchange the tags in {name}, or whoever gave it that {name} in a REFER: to-tag={} is right, the \
-             tag of {server}, and from-tag={}, that of the other side ({rfc}).",
-            request.path.source, tags.1, tags.0
-        )),
-        None if matches!(order, Some(Order::Early)) => finding.fix(format!(
-            "Let {} wait until the call is answered, or send its INVITE to the side that began it ({rfc}).",
-            request.path.source
-        )),
-        None if matches!(order, Some(Order::Right)) => finding.fix(format!(
-            "Look why {server} does not know that call any more: it may have ended unseen, or {server} was restarted, \
-             or is another node than the one that has the call."
-        )),
-        None => finding
-            .fix(format!(
-                "Compare {name} with the dialog as {server} knows it: to-tag must be the tag of {server}, from-tag \
-                 that of the other side."
-            ))
-            .fix(format!("If a B2BUA stands between, let it translate {name}, or resolve the transfer itself.")),
-    };
-    let mut finding = finding.claim_method(request, "the request").claim_header(
-        request,
-        name,
-        format!("the call that it wants to {verb}"),
-    );
-    if let (Some(Order::Exchanged(dialog, made)), None) = (order, ended) {
-        let says = format!("in that call this is the tag of {}", made.callee);
-        finding = finding.claim_at(made.place, "sip.to.tag", dialog.callee_tag.clone(), says);
-    }
+    let finding = seen.steps().into_iter().fold(finding, Finding::fix);
     Some(
-        finding
-            .claim_status(response, "refused")
+        seen.prove(finding)
             .refuted(
                 "dialog-state-lost",
                 format!("the INVITE is of no dialog: what is not known is the call in {name}"),
             )
             .refuted("callee-busy", format!("{name} asks for a call that exists, and not for a free line")),
     )
+}
+
+/// An INVITE that names a call to be replaced or joined, and the refusal that does not know it.
+struct Unmatched<'a> {
+    /// `Replaces` or `Join`.
+    name: &'static str,
+    /// The INVITE as the first to name that call sent it.
+    request: &'a Heard,
+    /// The same as it was refused.
+    refused: &'a Heard,
+    response: &'a Heard,
+    status: StatusCode,
+    /// The Call-ID that it names, and the tags.
+    call_id: String,
+    to_tag: String,
+    from_tag: String,
+    /// The dialogs with that Call-ID.
+    known: Vec<NamedDialog>,
+    /// The BYE that had ended the one it names.
+    ended: Option<Place>,
+    /// True if it was refused because it asked for a call that is not answered yet.
+    is_early_only: bool,
+}
+
+impl<'a> Unmatched<'a> {
+    fn of(case: &Case<'a>) -> Option<Unmatched<'a>> {
+        let failure = case.failure_with(&[481, 486, 603])?;
+        let (refused, response) = (case.request(failure)?, case.response(failure));
+        let name = ["Replaces", "Join"].into_iter().find(|name| refused.message.header(name).is_some())?;
+        if refused.message.method() != Some(&Method::Invite) {
+            return None;
+        }
+        let named = refused.message.header(name)?.into_owned();
+        let (call_id, rest) = named.split_once(';').unwrap_or((&named, ""));
+        let call_id = call_id.trim();
+        let parameters = Parameters::read(rest, b';');
+        let (to_tag, from_tag) =
+            (parameters.get("to-tag").unwrap_or_default(), parameters.get("from-tag").unwrap_or_default());
+        let known = known(case, call_id);
+        let ended = known.iter().filter(|dialog| fits(dialog, (to_tag, from_tag))).find_map(|dialog| dialog.ended);
+        let ended = ended.filter(|bye| *bye < refused.place);
+        let is_early_only = name == "Replaces" && failure.status.get() == 486 && parameters.has("early-only");
+        let is_of_rule = match failure.status.get() {
+            486 => is_early_only,
+            603 => ended.is_some(),
+            _ => true,
+        };
+        is_of_rule.then(|| Unmatched {
+            name,
+            request: case.first_with(refused, |before| before.message.header(name).as_deref() == Some(&*named)),
+            refused,
+            response,
+            status: failure.status,
+            call_id: call_id.to_owned(),
+            to_tag: to_tag.to_owned(),
+            from_tag: from_tag.to_owned(),
+            known,
+            ended,
+            is_early_only,
+        })
+    }
+
+    fn tags(&self) -> (&str, &str) {
+        (&self.to_tag, &self.from_tag)
+    }
+
+    fn order(&self) -> Option<Order<'_>> {
+        order(&self.known, self.tags(), self.response.path.source.ip())
+    }
+
+    /// What it wants to do with the call.
+    fn verb(&self) -> &'static str {
+        if self.name == "Join" { "join" } else { "replace" }
+    }
+
+    fn why(&self) -> String {
+        match self.ended {
+            _ if self.is_early_only => {
+                "it says early-only, and the call that it names was answered already".to_owned()
+            }
+            Some(bye) => {
+                format!("that call had been ended with BYE {} before", length(self.refused.place.time.since(bye.time)))
+            }
+            None => compared(&self.known, self.tags(), self.response.path.source.ip()),
+        }
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        let Unmatched { name, to_tag, from_tag, .. } = self;
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        let rfc = if *name == "Join" { "RFC 3911 §4" } else { "RFC 3891 §3" };
+        let step = match (self.ended, self.order()) {
+            _ if self.is_early_only => format!(
+                "Let {client} leave out early-only if it is to take over answered calls too. If not, this 486 is the \
+                 answer that it asks for (RFC 3891 §3)."
+            ),
+            (Some(_), _) => {
+                format!("Let {client} look whether the call still exists before it asks to {} it.", self.verb())
+            }
+            (None, Some(Order::Exchanged(..))) => format!(
+                "Let {client} exchange the tags in {name}, or whoever gave it that {name} in a REFER: \
+                 to-tag={from_tag} is right, the tag of {server}, and from-tag={to_tag}, that of the other side \
+                 ({rfc})."
+            ),
+            (None, Some(Order::Early)) => format!(
+                "Let {client} wait until the call is answered, or send its INVITE to the side that began it ({rfc})."
+            ),
+            (None, Some(Order::Right)) => format!(
+                "Look why {server} does not know that call any more: it may have ended unseen, or {server} was \
+                 restarted, or is another node than the one that has the call."
+            ),
+            (None, Some(Order::Unknown) | None) => {
+                return vec![
+                    format!(
+                        "Compare {name} with the dialog as {server} knows it: to-tag must be the tag of {server}, \
+                         from-tag that of the other side."
+                    ),
+                    format!("If a B2BUA stands between, let it translate {name}, or resolve the transfer itself."),
+                ];
+            }
+        };
+        vec![step]
+    }
+
+    fn prove(&self, finding: Finding) -> Finding {
+        let finding = match self.ended.filter(|_| !self.is_early_only) {
+            Some(bye) => finding.claim_at(bye, "sip.Method", "BYE", "the call that is named ends"),
+            None => finding,
+        };
+        let wants = format!("the call that it wants to {}", self.verb());
+        let finding = finding.claim_method(self.request, "the request").claim_header(self.request, self.name, wants);
+        let finding = match (self.order(), self.ended) {
+            (Some(Order::Exchanged(dialog, made)), None) => {
+                let says = format!("in that call this is the tag of {}", made.callee);
+                finding.claim_at(made.place, "sip.to.tag", dialog.callee_tag.clone(), says)
+            }
+            _ => finding,
+        };
+        finding.claim_status(self.response, "refused")
+    }
 }
 
 /// The dialogs with this Call-ID, as far as they were captured.
