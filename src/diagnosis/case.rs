@@ -11,9 +11,9 @@ use crate::call::{
 };
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::capture_case::{Tally, Witness};
-use crate::diagnosis::finding::{Confidence, Role};
+use crate::diagnosis::finding::{Confidence, Finding, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
-use crate::diagnosis::words::{a_code, alerts};
+use crate::diagnosis::words::{a_code, alerts, length};
 use crate::sip::{NameAddr, StatusCode, Uri, q850_cause};
 
 /// Copies of a request after its response that show that the response did not count.
@@ -352,6 +352,18 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The claim of whom a failed request was for, where that is read.
+    pub(crate) fn claim_asked_for(&self, finding: Finding, failure: &Failure, says: &str) -> Finding {
+        match self.request(failure) {
+            Some(request) => finding.claim_request_uri(request, says),
+            None => finding.claim_header(
+                self.response(failure),
+                "To",
+                "whom the response is about; the request is not in the capture",
+            ),
+        }
+    }
+
     /// The URN of the service that was asked for, where it was one and no user or number (RFC 5031).
     pub(crate) fn service_asked_for(&self, failure: &Failure) -> Option<String> {
         self.asked_for(failure).filter(|target| target.is_service()).map(|target| target.service_name())
@@ -393,6 +405,11 @@ impl<'a> Case<'a> {
     pub fn time_to(&self, failure: &Failure) -> Option<Duration> {
         let since = self.request(failure)?.place.time;
         Some(self.response(failure).place.time.since(since))
+    }
+
+    /// The same in the middle of a sentence: ` after 32 s`, and nothing where the capture does not hold the request.
+    pub(crate) fn after(&self, failure: &Failure) -> String {
+        self.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default()
     }
 
     /// The redirect that led to the deciding try: a 3xx to an earlier try of the same request, one of whose Contacts

@@ -88,17 +88,21 @@ const SCANNERS: &[&str] =
 impl Finding {
     /// Claims for what a response says in words of its own: its phrase, its Warning, the text of its Reason.
     pub(crate) fn claim_own_words(self, case: &Case<'_>, heard: &Heard) -> Finding {
-        let with_phrase = match case.own_phrase(heard) {
-            Some(_) => {
-                self.claim(heard, "sip.Status-Line", heard.message.first_line().into_owned(), "in words of its own")
-            }
-            None => self,
-        };
-        with_phrase.claim_header(heard, "Warning", "a warning that says more").claim_header(
+        self.claim_own_phrase(case, heard).claim_header(heard, "Warning", "a warning that says more").claim_header(
             heard,
             "Reason",
             "the reason that the sender gives",
         )
+    }
+
+    /// A claim for its phrase alone, if that is one of its own.
+    pub(crate) fn claim_own_phrase(self, case: &Case<'_>, heard: &Heard) -> Finding {
+        match case.own_phrase(heard) {
+            Some(_) => {
+                self.claim(heard, "sip.Status-Line", heard.message.first_line().into_owned(), "in words of its own")
+            }
+            None => self,
+        }
     }
 }
 
@@ -215,6 +219,11 @@ impl Case<'_> {
             return Some(format!("its Reason header says {protocol} {}", cause.unwrap_or_default()));
         }
         self.own_phrase(heard).map(|phrase| format!("its reason phrase says \"{phrase}\""))
+    }
+
+    /// The same as it follows a clause: `; its reason phrase says "…"`, and nothing if it says nothing.
+    pub(crate) fn said_beside_code(&self, heard: &Heard) -> String {
+        self.quotation(heard).map(|words| format!("; {words}")).unwrap_or_default()
     }
 
     /// True if a response says, in one sentence, that who calls is not registered, and not who is called.

@@ -51,104 +51,145 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     }
     let response = case.response(failure);
     let tries = case.tries();
-    let last = tries.iter().rev().find(|one| one.response.is_some_and(|heard| heard.id == response.id))?;
+    let last = tries.iter().rev().find(|one| one.response.is_some_and(|heard| heard.id == response.id))?.clone();
     let Some(challenge) = last.challenges().first() else { return without_challenge(case, last.request, response) };
-    if tried_elsewhere(case, last, response) {
+    if tried_elsewhere(case, &last, response) {
         return None;
     }
-    let request = last.request;
-    let passed = passed_over(&tries);
-    let first = first_unanswered(case, passed).unwrap_or(response);
-    let confidence = match (case.tail(first.place) >= timer::GIVE_UP, &rejection) {
-        // Where messages are cut, credentials may stand behind the cut.
-        (true, None) if request.message.is_cut() => Confidence::Possible,
-        (true, None) => Confidence::Proven,
-        // The secret in credentials that came unasked may be wrong too.
-        (true, Some(_)) => Confidence::Possible,
-        (false, _) => Confidence::Unseen,
-    };
-    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uac, request);
+    let first = first_unanswered(case, passed_over(&tries)).unwrap_or(response);
+    let shows_older = rejection.is_some();
+    let unanswered = Unanswered { case, status: failure.status, tries, last, challenge, response, first, shows_older };
+    let finding = Finding::of(&RULE, unanswered.confidence())
+        .explains(Some(failure.status))
+        .sender(Role::Uac, unanswered.last.request);
     if !case.wants_words() {
         return Some(finding);
     }
-    let challenger = case.challenger(response, challenge);
-    let (client, server) = (request.path.source, challenger.path.source);
-    let method = &last.transaction.method;
-    // Credentials may stand behind the cut.
-    let is_unread = rejection.is_none() && request.message.has_cut_head();
-    let then = match &rejection {
-        None if is_unread => "showed none before the cut",
-        None if confidence == Confidence::Unseen => "had sent none when the capture ends",
-        None => "never sent any",
-        Some(_) => {
-            "had shown some with another nonce, whose challenge is not in this capture, and did not try again with the \
-             new one: it does not take the new nonce, or gave up because its secret was refused"
+    Some(unanswered.proved(unanswered.advised(finding.because(unanswered.explanation()))))
+}
+
+/// A challenge at which the matter ended.
+struct Unanswered<'a> {
+    case: &'a Case<'a>,
+    status: StatusCode,
+    tries: Vec<Try<'a>>,
+    /// The try that got it.
+    last: Try<'a>,
+    challenge: &'a Challenge,
+    response: &'a Heard,
+    /// The first challenge that the client passed over.
+    first: &'a Heard,
+    /// True if the request showed credentials with a nonce whose challenge is not in the capture.
+    shows_older: bool,
+}
+
+impl Unanswered<'_> {
+    fn confidence(&self) -> Confidence {
+        match (self.case.tail(self.first.place) >= timer::GIVE_UP, self.shows_older) {
+            // Where messages are cut, credentials may stand behind the cut.
+            (true, false) if self.last.request.message.is_cut() => Confidence::Possible,
+            (true, false) => Confidence::Proven,
+            // The secret in credentials that came unasked may be wrong too.
+            (true, true) => Confidence::Possible,
+            (false, _) => Confidence::Unseen,
         }
-    };
-    let anew = match passed.len().saturating_sub(1) {
-        0 => String::new(),
-        again => format!(
-            ", and began anew{} {} within {}",
-            if is_unread { "" } else { " without them" },
-            times(u32::try_from(again).unwrap_or(u32::MAX)),
-            length(response.place.time.since(first.place.time))
-        ),
-    };
-    let of_token = last.challenges().iter().all(|one| one.scheme.eq_ignore_ascii_case("Bearer"));
-    let (wanted, step) = match of_token {
-        true => (
-            "an access token (scheme Bearer, RFC 8898), and no digest".to_owned(),
-            format!(
-                "If {client} is to authenticate, let it get an access token from the authorization server that the \
-                 challenge names."
+    }
+
+    /// True if credentials may stand behind the cut.
+    fn is_unread(&self) -> bool {
+        !self.shows_older && self.last.request.message.has_cut_head()
+    }
+
+    /// True if it asks for tokens, and offers no digest.
+    fn is_of_token(&self) -> bool {
+        self.last.challenges().iter().all(|one| one.scheme.eq_ignore_ascii_case("Bearer"))
+    }
+
+    fn explanation(&self) -> String {
+        let (client, challenger) = (self.last.request.path.source, self.case.challenger(self.response, self.challenge));
+        let wanted = match self.is_of_token() {
+            true => "an access token (scheme Bearer, RFC 8898), and no digest".to_owned(),
+            false => format!("credentials of realm \"{}\"", self.challenge.realm),
+        };
+        format!(
+            "{} answered {} with {} and asked for {wanted}; {client} {}{}.",
+            challenger.path.source,
+            self.last.transaction.method.name(),
+            self.status,
+            self.what_client_did(),
+            self.how_often_anew()
+        )
+    }
+
+    fn what_client_did(&self) -> &'static str {
+        match self.shows_older {
+            false if self.is_unread() => "showed none before the cut",
+            false if self.confidence() == Confidence::Unseen => "had sent none when the capture ends",
+            false => "never sent any",
+            true => {
+                "had shown some with another nonce, whose challenge is not in this capture, and did not try again with \
+                 the new one: it does not take the new nonce, or gave up because its secret was refused"
+            }
+        }
+    }
+
+    fn how_often_anew(&self) -> String {
+        match passed_over(&self.tries).len().saturating_sub(1) {
+            0 => String::new(),
+            again => format!(
+                ", and began anew{} {} within {}",
+                if self.is_unread() { "" } else { " without them" },
+                times(u32::try_from(again).unwrap_or(u32::MAX)),
+                length(self.response.place.time.since(self.first.place.time))
             ),
-        ),
-        false => (
-            format!("credentials of realm \"{}\"", challenge.realm),
-            format!(
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (case, request) = (self.case, self.last.request);
+        let (client, challenger) = (request.path.source, case.challenger(self.response, self.challenge));
+        let server = challenger.path.source;
+        let finding = match self.is_of_token() {
+            true => finding
+                .fix(format!(
+                    "If {client} is to authenticate, let it get an access token from the authorization server that \
+                     the challenge names."
+                ))
+                .fix(format!("If {client} knows no tokens, let {server} offer a digest as well.")),
+            false => finding.fix(format!(
                 "If {client} is to authenticate, give it an authentication user and secret for realm \"{}\"{}.",
-                challenge.realm,
+                self.challenge.realm,
                 case.settings(Topic::OutboundCredentials, request)
-            ),
-        ),
-    };
-    let because = format!(
-        "{server} answered {} with {} and asked for {wanted}; {client} {then}{anew}.",
-        method.name(),
-        failure.status
-    );
-    let mut finding = finding.because(because).fix(step);
-    if of_token {
-        finding = finding.fix(format!("If {client} knows no tokens, let {server} offer a digest as well."));
+            )),
+        };
+        finding.fix(format!(
+            "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
+            client.ip(),
+            case.settings(Topic::AddressNotKnown, challenger)
+        ))
     }
-    let finding = finding.fix(format!(
-        "If {client} is to be recognised by its address, {server} does not know this address: enter {} there{}.",
-        client.ip(),
-        case.settings(Topic::AddressNotKnown, challenger)
-    ));
-    let finding = of_first_credentials(finding, last, challenge)
-        .claim_status(response, "the server asks for credentials")
-        .claim_auth(response, (challenge.header, &challenge.nonce), "realm", "of this realm");
-    if is_unread {
-        return Some(finding);
-    }
-    Some(
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let challenge = self.challenge;
+        let finding = of_first_credentials(finding, &self.last, challenge)
+            .claim_status(self.response, "the server asks for credentials")
+            .claim_auth(self.response, (challenge.header, &challenge.nonce), "realm", "of this realm");
+        if self.is_unread() {
+            return finding;
+        }
+        let (method, header) = (self.last.transaction.method.name(), header_that_answers(challenge));
+        let why_not_rejected = match self.shows_older {
+            false => "no credentials were sent that the server could have refused",
+            true => "the credentials carried an older nonce, so the server need not have looked at the secret",
+        };
         finding
             .claim_absent(
-                first.place,
-                format!("{} with {} after the challenge", method.name(), header_that_answers(challenge)),
-                what_followed(passed),
+                self.first.place,
+                format!("{method} with {header} after the challenge"),
+                what_followed(passed_over(&self.tries)),
             )
-            .refuted(
-                "credentials-rejected",
-                match &rejection {
-                    None => "no credentials were sent that the server could have refused",
-                    Some(_) => {
-                        "the credentials carried an older nonce, so the server need not have looked at the secret"
-                    }
-                },
-            ),
-    )
+            .refuted("credentials-rejected", why_not_rejected)
+    }
 }
 
 /// A 401 or 407 without the header that it must carry: no client can answer that (RFC 3261 §21.4.1, §21.4.8, §22.1).

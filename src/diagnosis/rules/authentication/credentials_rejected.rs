@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::call::{Guessing, Heard};
 use crate::catalogue::Topic;
 use crate::diagnosis::lock::{Lock, Sign, lock};
@@ -46,69 +48,109 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The server refused the client for good, or locked it or its account out, because its credentials were wrong before.
 fn locked(case: &Case<'_>) -> Option<Finding> {
-    let Lock { rejections, sign } = lock(case)?;
+    let lock = lock(case)?;
     let failure = case.failure_with(&[403])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    let is_sure = match sign {
+    let count = lock.rejections.len();
+    let is_sure = match lock.sign {
         Sign::Said => true,
-        Sign::Unasked => rejections.len() > 1,
-        Sign::Again => rejections.len() > 1 || case.quotation(response).is_some(),
+        Sign::Unasked => count > 1,
+        Sign::Again => count > 1 || case.quotation(response).is_some(),
     };
     let finding = Finding::of(&RULE, if is_sure { Confidence::Likely } else { Confidence::Possible })
         .explains(Some(failure.status))
         .sender(Role::Uac, request);
-    if sign == Sign::Again {
-        return again(case, finding, &rejections, (request, response));
+    if lock.sign == Sign::Again {
+        return again(case, finding, &lock.rejections, (request, response));
     }
     let finding = finding.titled("The server locked the client out, because its credentials were refused");
     if !case.wants_words() {
         return Some(finding);
     }
-    let (client, server) = (request.path.source, response.path.source);
-    let last = rejections.last();
-    let user = last.map(|one| one.credentials.username.clone()).or_else(|| {
-        let from = request.message.from()?.parsed();
-        Some(from.bare_user().to_owned()).filter(|user| !user.is_empty())
-    });
-    let user = user.unwrap_or_else(|| client.ip().to_string());
-    let known = case.surroundings.neighbours().guessing(client.ip()).map_or(0, |known| known.rejected);
-    let seen = match u32::try_from(rejections.len()).unwrap_or(u32::MAX) {
-        0 if known > 0 => format!(" The capture shows that credentials of {} were refused.", client.ip()),
-        0 => String::new(),
-        count => format!(" Before it {server} had refused the digest of user \"{user}\" {}.", times(count)),
-    };
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let what = match sign {
-        Sign::Said => "by its own words because credentials were wrong too often",
-        Sign::Unasked | Sign::Again => {
-            "and does not ask for credentials any more, as one does that locks out whose credentials are wrong"
-        }
-    };
-    let mut finding = finding
-        .because(format!("{server} answers {} to {client}, {what}{quotation}.{seen}", failure.status))
-        .fix(format!(
-            "Let {client} wait until {server} lifts the lock: each further try may make it longer. Or lift it there."
-        ))
-        .fix(format!(
-            "Meanwhile correct the secret and the authentication user of \"{user}\" on the client: compare both with \
-             those on {server}."
-        ))
-        .fix(format!(
-            "If nobody knows of such tries at {client}, look in the log of {server} who makes them as \"{user}\"."
-        ));
-    if let Some(last) = last {
-        let shown = (last.credentials.header, last.credentials.nonce.as_str());
-        finding = finding
-            .claim_auth(last.request, shown, "username", "the client shows credentials")
-            .claim_status(last.refusal, "the server refuses them, and asks again");
+    Some(LockedOut { case, request, response, lock }.told(finding))
+}
+
+/// A request of a client that was locked out.
+struct LockedOut<'a> {
+    case: &'a Case<'a>,
+    request: &'a Heard,
+    response: &'a Heard,
+    lock: Lock<'a>,
+}
+
+impl LockedOut<'_> {
+    /// The user whose credentials were refused, else the one that the request is from, else its address.
+    fn user(&self) -> String {
+        let of_from = || {
+            let from = self.request.message.from()?.parsed();
+            Some(from.bare_user().to_owned()).filter(|user| !user.is_empty())
+        };
+        let refused = self.lock.rejections.last().map(|one| one.credentials.username.clone());
+        refused.or_else(of_from).unwrap_or_else(|| self.request.path.source.ip().to_string())
     }
-    Some(
-        finding
-            .claim_status(response, "then it refuses, and asks no more")
-            .claim_own_words(case, response)
+
+    /// What the capture shows of the refusals before, as a sentence of its own.
+    fn seen(&self) -> String {
+        let client = self.request.path.source.ip();
+        let known = self.case.surroundings.neighbours().guessing(client).map_or(0, |known| known.rejected);
+        match u32::try_from(self.lock.rejections.len()).unwrap_or(u32::MAX) {
+            0 if known > 0 => format!(" The capture shows that credentials of {client} were refused."),
+            0 => String::new(),
+            count => format!(
+                " Before it {} had refused the digest of user \"{}\" {}.",
+                self.response.path.source,
+                self.user(),
+                times(count)
+            ),
+        }
+    }
+
+    fn told(&self, finding: Finding) -> Finding {
+        let (client, server, user) = (self.request.path.source, self.response.path.source, self.user());
+        let what = match self.lock.sign {
+            Sign::Said => "by its own words because credentials were wrong too often",
+            Sign::Unasked | Sign::Again => {
+                "and does not ask for credentials any more, as one does that locks out whose credentials are wrong"
+            }
+        };
+        let finding = finding
+            .because(format!(
+                "{server} answers 403 to {client}, {what}{}.{}",
+                self.case.said_beside_code(self.response),
+                self.seen()
+            ))
+            .fix(format!(
+                "Let {client} wait until {server} lifts the lock: each further try may make it longer. Or lift it \
+                 there."
+            ))
+            .fix(format!(
+                "Meanwhile correct the secret and the authentication user of \"{user}\" on the client: compare both \
+                 with those on {server}."
+            ))
+            .fix(format!(
+                "If nobody knows of such tries at {client}, look in the log of {server} who makes them as \"{user}\"."
+            ));
+        self.proved(finding)
             .refuted("refused-by-policy", "what came before it, or its words, speak of credentials")
-            .refuted("address-of-record-refused", "what came before it, or its words, speak of credentials"),
-    )
+            .refuted("address-of-record-refused", "what came before it, or its words, speak of credentials")
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let finding = match self.lock.rejections.last() {
+            Some(last) => finding
+                .claim_auth(last.request, shown(last), "username", "the client shows credentials")
+                .claim_status(last.refusal, "the server refuses them, and asks again"),
+            None => finding,
+        };
+        finding
+            .claim_status(self.response, "then it refuses, and asks no more")
+            .claim_own_words(self.case, self.response)
+    }
+}
+
+/// The credentials that were refused, as a claim finds them.
+fn shown<'r>(rejection: &'r Rejection<'_>) -> (&'r str, &'r str) {
+    (rejection.credentials.header, rejection.credentials.nonce.as_str())
 }
 
 /// The server had asked again for the credentials of this user, and in the end refuses them with 403.
@@ -120,6 +162,7 @@ fn again(
 ) -> Option<Finding> {
     let last = rejections.last()?;
     let (user, realm, server) = (&last.credentials.username, &last.credentials.realm, response.path.source);
+    let of_last = shown(last);
     let shown = auth::credentials(&request.message).iter().find(|shown| shown.username == *user)?;
     let (quotation, or) = match case.quotation(response) {
         Some(words) => (format!("; {words}"), ""),
@@ -131,13 +174,10 @@ fn again(
          or the user name is not the one the server knows{or}.",
         times(u32::try_from(rejections.len()).unwrap_or(u32::MAX)),
     );
-    let of_last = (last.credentials.header, last.credentials.nonce.as_str());
     let mut finding = finding
         .because(because)
-        .fix(format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {server}."))
-        .fix(format!(
-            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."
-        ));
+        .fix(enter_anew(user, server))
+        .fix(check_user(user));
     if let Some(step) = case.setting(Topic::Password, response) {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
@@ -221,72 +261,80 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     if !case.is_of_the_secret(&rejection) {
         return None;
     }
-    let user = &rejection.credentials.username;
-    let fit = case.digest_fit(rejection.request, user);
+    let fit = case.digest_fit(rejection.request, &rejection.credentials.username);
     let is_proven = matches!(fit, Some((DigestFit::Differs, _)));
     if !is_proven && case.let_in_around(&rejection).is_some() {
         return None;
     }
-    let confidence = match fit {
-        Some((DigestFit::Differs, _)) => Confidence::Proven,
-        Some((DigestFit::Fits, _)) | None => Confidence::Likely,
-    };
-    let finding = Finding::of(&RULE, confidence)
+    let finding = Finding::of(&RULE, if is_proven { Confidence::Proven } else { Confidence::Likely })
         .explains(rejection.refusal.message.status())
         .sender(Role::Uac, rejection.request);
     if !case.wants_words() {
         return Some(finding);
     }
-    let refusals = case.rejections().iter().filter(|one| one.again.realm == rejection.again.realm).count();
-    let realm = &rejection.credentials.realm;
-    let server = case.challenger(rejection.refusal, &rejection.again);
-    let times = times(refusals as u32);
-    let because = format!(
-        "{} refused the digest of user \"{user}\" for realm \"{realm}\" {times}: the client used the nonce it had \
-         been given, and realm and algorithm fit, so the secret or the user name is not the one the server knows.",
-        server.path.source
-    );
-    let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let because = match fit {
-        Some((DigestFit::Differs, says)) => format!("{because} {says}."),
-        Some((DigestFit::Fits, says)) => format!("{because} {says}: it is the server that knows another one."),
-        None => because,
-    };
-    let mut finding = finding.because(because);
+    let finding = advised(case, finding.because(explanation(case, &rejection, fit)), &rejection);
     let rivals = [of_uri(&rejection), of_nonce(case, asked).to_owned()];
+    Some(claimed(finding, asked, challenge, &rejection, rivals))
+}
+
+fn explanation(case: &Case<'_>, rejection: &Rejection<'_>, fit: Option<(DigestFit, String)>) -> String {
+    let refusals = case.rejections().iter().filter(|one| one.again.realm == rejection.again.realm).count();
+    let refusal = format!(
+        "{} refused the digest of user \"{}\" for realm \"{}\" {}: the client used the nonce it had been given, and \
+         realm and algorithm fit, so the secret or the user name is not the one the server knows.",
+        case.challenger(rejection.refusal, &rejection.again).path.source,
+        rejection.credentials.username,
+        rejection.credentials.realm,
+        times(refusals as u32)
+    );
+    match fit {
+        Some((DigestFit::Differs, says)) => format!("{refusal} {says}."),
+        Some((DigestFit::Fits, says)) => format!("{refusal} {says}: it is the server that knows another one."),
+        None => refusal,
+    }
+}
+
+fn advised(case: &Case<'_>, finding: Finding, rejection: &Rejection<'_>) -> Finding {
     let guesser = guessing(case, rejection.request);
-    for step in guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request)) {
-        finding = finding.fix(step);
+    let for_operator = guesser.iter().flat_map(|guesser| for_operator(guesser, rejection.request));
+    let finding = for_operator.fold(finding, |finding, step| finding.fix(step));
+    match guesser.is_some_and(|guesser| guesser.accepted.is_some()) {
+        true => finding,
+        false => advised_for_client(case, finding, rejection),
     }
-    if guesser.is_some_and(|guesser| guesser.accepted.is_some()) {
-        return Some(claimed(finding, asked, challenge, &rejection, rivals));
-    }
+}
+
+/// What is for the user of the client that showed the credentials.
+fn advised_for_client(case: &Case<'_>, finding: Finding, rejection: &Rejection<'_>) -> Finding {
+    let (user, realm) = (&rejection.credentials.username, &rejection.credentials.realm);
+    let challenger = case.challenger(rejection.refusal, &rejection.again);
+    let server = challenger.path.source;
     if rejection.credentials.is_aka() {
-        let finding = finding.fix(format!(
+        return finding.fix(format!(
             "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database \
-             behind {}: with AKA nobody enters a secret.",
-            server.path.source
+             behind {server}: with AKA nobody enters a secret."
         ));
-        return Some(claimed(finding, asked, challenge, &rejection, rivals));
     }
-    finding = finding.fix(format!(
-        "Enter the secret of \"{user}\" anew on the client, and compare it with that on {}.",
-        server.path.source
-    ));
-    if !from.is_empty() && from != *user {
-        finding = finding.fix(format!(
+    let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
+    let finding = finding.fix(enter_anew(user, server)).fix(match !from.is_empty() && from != *user {
+        true => format!(
             "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect that \
              name."
-        ));
-    } else {
-        finding = finding.fix(format!(
-            "Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension."
-        ));
+        ),
+        false => check_user(user),
+    });
+    match case.setting(Topic::Password, challenger) {
+        Some(step) => finding.fix(step.replace("{user}", user).replace("{realm}", realm)),
+        None => finding,
     }
-    if let Some(step) = case.setting(Topic::Password, server) {
-        finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
-    }
-    Some(claimed(finding, asked, challenge, &rejection, rivals))
+}
+
+fn enter_anew(user: &str, server: SocketAddr) -> String {
+    format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {server}.")
+}
+
+fn check_user(user: &str) -> String {
+    format!("Check that \"{user}\" is the name of the authentication user: it may differ from the number or extension.")
 }
 
 /// What is known of a source that had credentials refused many times.
@@ -323,7 +371,7 @@ fn claimed(
     let of = |challenge: &auth::Challenge| (challenge.header, challenge.nonce.clone());
     let (header, nonce) = of(challenge);
     let (again_header, again_nonce) = of(&rejection.again);
-    let shown = (rejection.credentials.header, rejection.credentials.nonce.as_str());
+    let shown = shown(rejection);
     finding
         .claim_auth(asked, (header, &nonce), "realm", "the server asks for credentials of this realm")
         .claim_auth(rejection.request, shown, "realm", "the client answers for the same realm")

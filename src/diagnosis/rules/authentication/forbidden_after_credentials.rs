@@ -4,6 +4,7 @@ use crate::diagnosis::lock::lock;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::said::OF_CREDENTIALS;
+use crate::diagnosis::words::sentence;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
 use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;
@@ -161,129 +162,17 @@ fn doubts_the_network(request: &Heard, shown: &Credentials) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[403])?;
-    let (refused, asked) = refused_try(case, failure)?;
-    if asked.is_none() && case.call.kind != Kind::Registration {
-        return None; // Calls are refused for what the account may do: `refused-by-policy`.
-    }
-    let response = case.response(failure);
-    let names_credentials = case.says_any(response, OF_CREDENTIALS);
-    let names_account = case.says_any(response, ACCOUNT);
-    let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
-    if is_behind(case, failure)
-        || names_policy
-        || case.says_caller_unregistered(response)
-        || case.q850(response).is_some()
-    {
-        return None;
-    }
-    if accepted(case, failure).is_some() || lock(case).is_some() {
-        return None;
-    }
-    let shown = refused.credentials().first()?;
-    let user = &shown.username;
-    let fit = case.digest_fit(refused.request, user);
-    let ground = match (names_credentials, names_account) {
-        _ if doubts_the_network(refused.request, shown) => Ground::Challenge,
-        (true, _) => Ground::Credentials,
-        (_, true) => Ground::Account,
-        _ => Ground::Unsaid,
-    };
-    let confidence = match fit {
-        Some((DigestFit::Differs, _)) => Confidence::Likely,
-        _ if ground != Ground::Unsaid => Confidence::Likely,
-        Some((DigestFit::Fits, _)) | None => Confidence::Possible,
-    };
-    let finding = Finding::of(&RULE, confidence)
-        .explains(Some(failure.status))
+    let refused = Refused::of(case)?;
+    let response = refused.response;
+    let finding = Finding::of(&RULE, refused.confidence())
+        .explains(Some(refused.failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
         return Some(finding);
     }
-    let from = refused.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    // In an IMS network the private identity in the credentials is another one by design (3GPP TS 23.228 §4.3.3).
-    let names_other = !from.is_empty() && from != *user && !shown.is_aka();
-    let server = response.path.source;
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let meaning = match ground {
-        Ground::Credentials => format!("the secret of \"{user}\" or its domain is wrong, by the server's own words"),
-        Ground::Challenge => "the device could not tell by its card that the challenge comes from its own network: \
-                              most likely the key on the card and that in the subscriber database differ"
-            .to_owned(),
-        Ground::Account => format!("the account \"{user}\" is unknown there or not in use, by the server's own words"),
-        Ground::Unsaid if is_of_the_secret_first(case, response) => {
-            "the secret is wrong, or the account is not allowed to do this".to_owned()
-        }
-        Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, the \
-                           secret is wrong"
-            .to_owned(),
-    };
-    let (shows, shown_as) = match ground {
-        Ground::Challenge => ("answered with an empty response", "the device names itself, and shows no response"),
-        _ if asked.is_none() => ("showed credentials", "the client shows them"),
-        _ => ("showed them", "the client shows them"),
-    };
-    let before = match asked {
-        Some(_) => format!("{server} asked for credentials, user \"{user}\" {shows}"),
-        None => format!("User \"{user}\" {shows} for a challenge that is not in this capture"),
-    };
-    let because = format!("{before}, and {server} answered 403 instead of going on{quotation}: {meaning}.");
-    let because = match fit {
-        Some((DigestFit::Differs, says)) => format!("{because} {says}: the client has another."),
-        Some((DigestFit::Fits, says)) => {
-            format!("{because} {says}: if the server has that secret too, it refuses the account and not the secret.")
-        }
-        None => because,
-    };
-    let mut finding = finding.because(because);
-    let source = refused.request.path.source.ip();
-    let settings = case.settings(Topic::PasswordOrAccount, response);
-    finding = match ground {
-        Ground::Challenge => finding.fix(format!(
-            "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber database \
-             behind {server}."
-        )),
-        Ground::Account => finding.fix(format!(
-            "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{}\".",
-            shown.realm
-        )),
-        Ground::Credentials => finding
-            .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.", shown.realm)),
-        Ground::Unsaid if is_of_the_secret_first(case, response) => finding
-            .fix(format!("Compare the secret of \"{user}\" for realm \"{}\" on both sides{settings}.", shown.realm))
-            .fix(format!("Look on {server} whether {source} may use this account.")),
-        Ground::Unsaid => finding
-            .fix(format!(
-                "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's \
-                 number it may show, its dial plan, and whether {source} may use it.",
-                case.callee(failure)
-            ))
-            .fix(format!(
-                "Only if other requests with these credentials fail too, compare the secret of \"{user}\" for realm \
-                 \"{}\" on both sides{settings}.",
-                shown.realm
-            )),
-    };
-    if names_other {
-        finding = finding.fix(format!(
-            "From shows \"{from}\" and the credentials \"{user}\": let both be the same, or allow the difference on \
-             {server}."
-        ));
-    }
-    if ground == Ground::Unsaid && case.call.kind == Kind::Registration {
-        finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
-    }
-    if let Some(asked) = asked {
-        finding = finding.claim_status(asked, "the server asks for credentials");
-    }
-    finding = finding
-        .claim_auth(refused.request, (shown.header, &shown.nonce), "username", shown_as)
-        .claim_status(response, "the server refuses the request");
-    if names_other {
-        finding = finding.claim(refused.request, "sip.from.user", from, "From names another user than the credentials");
-    }
     Some(
-        finding
+        refused
+            .proved(refused.advised(finding.because(refused.explanation())))
             .claim_own_words(case, response)
             .refuted(
                 "refused-by-policy",
@@ -292,6 +181,175 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             )
             .refuted("challenge-not-answered", "the request carries credentials"),
     )
+}
+
+/// A request that was refused after its credentials had been seen, where nothing says that they were good.
+struct Refused<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    request: &'a Heard,
+    response: &'a Heard,
+    /// The challenge, if it was captured.
+    asked: Option<&'a Heard>,
+    shown: &'a Credentials,
+    /// Whether the digest is that of the secret that was given, and the sentence that says so.
+    fit: Option<(DigestFit, String)>,
+    ground: Ground,
+}
+
+impl<'a> Refused<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Refused<'a>> {
+        let failure = case.failure_with(&[403])?;
+        let (refused, asked) = refused_try(case, failure)?;
+        if asked.is_none() && case.call.kind != Kind::Registration {
+            return None; // Calls are refused for what the account may do: `refused-by-policy`.
+        }
+        let response = case.response(failure);
+        let names_credentials = case.says_any(response, OF_CREDENTIALS);
+        let names_account = case.says_any(response, ACCOUNT);
+        let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
+        if is_behind(case, failure)
+            || names_policy
+            || case.says_caller_unregistered(response)
+            || case.q850(response).is_some()
+        {
+            return None;
+        }
+        if accepted(case, failure).is_some() || lock(case).is_some() {
+            return None;
+        }
+        let (request, shown) = (refused.request, refused.credentials().first()?);
+        let fit = case.digest_fit(request, &shown.username);
+        let ground = match (names_credentials, names_account) {
+            _ if doubts_the_network(request, shown) => Ground::Challenge,
+            (true, _) => Ground::Credentials,
+            (_, true) => Ground::Account,
+            _ => Ground::Unsaid,
+        };
+        Some(Refused { case, failure, request, response, asked, shown, fit, ground })
+    }
+
+    fn confidence(&self) -> Confidence {
+        match self.fit {
+            Some((DigestFit::Differs, _)) => Confidence::Likely,
+            _ if self.ground != Ground::Unsaid => Confidence::Likely,
+            Some((DigestFit::Fits, _)) | None => Confidence::Possible,
+        }
+    }
+
+    /// The user in From, if that is another than the one of the credentials. In an IMS network the private identity in
+    /// the credentials is another one by design (3GPP TS 23.228 §4.3.3).
+    fn other_user(&self) -> Option<String> {
+        let from = self.request.message.from()?.parsed().bare_user().to_owned();
+        (!from.is_empty() && from != self.shown.username && !self.shown.is_aka()).then_some(from)
+    }
+
+    fn explanation(&self) -> String {
+        let (server, user) = (self.response.path.source, &self.shown.username);
+        let shows = match self.ground {
+            Ground::Challenge => "answered with an empty response",
+            _ if self.asked.is_none() => "showed credentials",
+            _ => "showed them",
+        };
+        let before = match self.asked {
+            Some(_) => format!("{server} asked for credentials, user \"{user}\" {shows}"),
+            None => format!("User \"{user}\" {shows} for a challenge that is not in this capture"),
+        };
+        let quotation = self.case.said_beside_code(self.response);
+        let refusal =
+            format!("{before}, and {server} answered 403 instead of going on{quotation}: {}.", self.meaning());
+        match &self.fit {
+            Some((DigestFit::Differs, says)) => format!("{refusal} {says}: the client has another."),
+            Some((DigestFit::Fits, says)) => format!(
+                "{refusal} {says}: if the server has that secret too, it refuses the account and not the secret."
+            ),
+            None => refusal,
+        }
+    }
+
+    /// What the refusal means.
+    fn meaning(&self) -> String {
+        let user = &self.shown.username;
+        match self.ground {
+            Ground::Credentials => {
+                format!("the secret of \"{user}\" or its domain is wrong, by the server's own words")
+            }
+            Ground::Challenge => "the device could not tell by its card that the challenge comes from its own \
+                                  network: most likely the key on the card and that in the subscriber database differ"
+                .to_owned(),
+            Ground::Account => {
+                format!("the account \"{user}\" is unknown there or not in use, by the server's own words")
+            }
+            Ground::Unsaid if is_of_the_secret_first(self.case, self.response) => {
+                "the secret is wrong, or the account is not allowed to do this".to_owned()
+            }
+            Ground::Unsaid => "the account is not allowed to do this; or, where a server does not challenge again, \
+                               the secret is wrong"
+                .to_owned(),
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (server, user) = (self.response.path.source, &self.shown.username);
+        let mut finding = self.advised_by_ground(finding);
+        if let Some(from) = self.other_user() {
+            finding = finding.fix(format!(
+                "From shows \"{from}\" and the credentials \"{user}\": let both be the same, or allow the difference \
+                 on {server}."
+            ));
+        }
+        if self.ground == Ground::Unsaid && self.case.call.kind == Kind::Registration {
+            finding = finding.fix(format!("Look whether \"{user}\" has more devices registered than {server} allows."));
+        }
+        finding
+    }
+
+    fn advised_by_ground(&self, finding: Finding) -> Finding {
+        let (case, server, source) = (self.case, self.response.path.source, self.request.path.source.ip());
+        let Credentials { username: user, realm, .. } = self.shown;
+        let settings = case.settings(Topic::PasswordOrAccount, self.response);
+        let compare = format!("compare the secret of \"{user}\" for realm \"{realm}\" on both sides{settings}.");
+        match self.ground {
+            Ground::Challenge => finding.fix(format!(
+                "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber \
+                 database behind {server}."
+            )),
+            Ground::Account => finding.fix(format!(
+                "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{realm}\"."
+            )),
+            Ground::Credentials => finding.fix(sentence(&compare)),
+            Ground::Unsaid if is_of_the_secret_first(case, self.response) => finding
+                .fix(sentence(&compare))
+                .fix(format!("Look on {server} whether {source} may use this account.")),
+            Ground::Unsaid => finding
+                .fix(format!(
+                    "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's \
+                     number it may show, its dial plan, and whether {source} may use it.",
+                    case.callee(self.failure)
+                ))
+                .fix(format!("Only if other requests with these credentials fail too, {compare}")),
+        }
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let says = match self.ground {
+            Ground::Challenge => "the device names itself, and shows no response",
+            _ => "the client shows them",
+        };
+        let finding = match self.asked {
+            Some(asked) => finding.claim_status(asked, "the server asks for credentials"),
+            None => finding,
+        };
+        let finding = finding
+            .claim_auth(self.request, (self.shown.header, &self.shown.nonce), "username", says)
+            .claim_status(self.response, "the server refuses the request");
+        match self.other_user() {
+            Some(from) => {
+                finding.claim(self.request, "sip.from.user", from, "From names another user than the credentials")
+            }
+            None => finding,
+        }
+    }
 }
 
 /// True if a wrong secret is the first thing to look at: at a registration there is nothing else to be allowed, and

@@ -39,122 +39,220 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// The 423 ended the matter.
 fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding> {
-    let minimum = response.message.header("Min-Expires").map(|value| value.into_owned());
-    let asked = asked(request);
-    let what = match request.message.method() {
-        Some(Method::Register) => "register",
-        Some(Method::Publish) => "publish",
-        _ => "subscribe",
-    };
-    let all = every_interval(case);
-    let times = all.len();
-    let again = match all.split_last() {
-        Some((last, before)) if before.iter().any(|other| other != last) => {
-            format!(", after {} s", before.join(" s and "))
+    let brief = Brief::of(case, request, response);
+    let finding = brief.told(brief.finding()).claim_status(response, "the interval is refused");
+    Some(claim_asked(finding, request, brief.asked))
+}
+
+/// A request that got 423 in the end.
+struct Brief<'a> {
+    case: &'a Case<'a>,
+    request: &'a Heard,
+    response: &'a Heard,
+    /// The shortest interval that the server names.
+    minimum: Option<String>,
+    /// What the request asked for, and where that stands.
+    asked: Option<(&'static str, String)>,
+    /// What every request asked for that was refused.
+    every: Vec<String>,
+}
+
+impl<'a> Brief<'a> {
+    fn of(case: &'a Case<'a>, request: &'a Heard, response: &'a Heard) -> Brief<'a> {
+        let minimum = response.message.header("Min-Expires").map(|value| value.into_owned());
+        Brief { case, request, response, minimum, asked: asked(request), every: every_interval(case) }
+    }
+
+    fn lacks_minimum(&self) -> bool {
+        self.minimum.is_none() && !self.response.message.is_cut()
+    }
+
+    /// True if the interval may stand behind the cut.
+    fn is_unread(&self) -> bool {
+        self.asked.is_none() && self.request.message.has_cut_head()
+    }
+
+    /// Where the capture ends, the client may still ask for more: then it is a step and no failure.
+    fn is_over(&self) -> bool {
+        self.case.tail(self.response.place) >= NEXT_TRY || self.every.len() > 1 || self.lacks_minimum()
+    }
+
+    /// The seconds that the request asked for.
+    fn seconds(&self) -> Option<u64> {
+        number(&self.asked.as_ref()?.1)
+    }
+
+    fn is_enough(&self, minimum: &str) -> bool {
+        number(minimum).is_some_and(|minimum| self.seconds().is_some_and(|seconds| seconds >= minimum))
+    }
+
+    fn confidence(&self) -> Confidence {
+        match self.is_over() {
+            // Of messages whose beginning alone is there, a later try may not have been told for one.
+            true if self.response.message.is_cut() => Confidence::Possible,
+            true if self.is_unread() => Confidence::Likely,
+            true => Confidence::Proven,
+            false => Confidence::Unseen,
         }
-        Some(_) if times > 1 => format!(", {times} times without a change"),
-        _ => String::new(),
-    };
-    let (client, server) = (request.path.source, response.path.source);
-    let server_role = if case.call.kind == Kind::Registration { Role::Registrar } else { Role::Uas };
-    let lacks_minimum = minimum.is_none() && !response.message.is_cut();
-    let is_unread = asked.is_none() && request.message.has_cut_head();
-    // Where the capture ends, the client may still ask for more: then it is a step and no failure.
-    let is_over = case.tail(response.place) >= NEXT_TRY || times > 1 || lacks_minimum;
-    let finding = match is_over {
-        // Of messages whose beginning alone is there, a later try may not have been told for one.
-        true if response.message.is_cut() => {
-            Finding::of(&RULE, Confidence::Possible).explains(response.message.status())
+    }
+
+    /// The finding, without its words.
+    fn finding(&self) -> Finding {
+        let finding = Finding::of(&RULE, self.confidence());
+        match self.case.call.kind {
+            _ if !self.is_over() => finding
+                .severity(Severity::Info)
+                .titled("The interval is too brief; the capture ends before the client can raise it"),
+            Kind::Registration => finding.explains(self.response.message.status()),
+            _ => finding
+                .explains(self.response.message.status())
+                .titled("The client asked for a shorter time than the server allows"),
         }
-        true if is_unread => Finding::of(&RULE, Confidence::Likely).explains(response.message.status()),
-        true => Finding::of(&RULE, Confidence::Proven).explains(response.message.status()),
-        false => Finding::of(&RULE, Confidence::Unseen)
-            .severity(Severity::Info)
-            .titled("The interval is too brief; the capture ends before the client can raise it"),
-    };
-    let asked_words = match &asked {
-        Some((_, seconds)) => format!("{seconds} s"),
-        None if is_unread => "an interval that is behind the cut".to_owned(),
-        None => "no interval".to_owned(),
-    };
-    let number = |text: &str| text.parse::<u64>().ok();
-    let is_enough = match (&minimum, &asked) {
-        (Some(minimum), Some((_, seconds))) => number(seconds) >= number(minimum) && number(minimum).is_some(),
-        _ => false,
-    };
-    let moves = moved_minimum(case);
-    let asks_for_the_end = asked.as_ref().is_some_and(|(_, seconds)| number(seconds) == Some(0));
-    let finding = match case.call.kind {
-        Kind::Registration => finding,
-        _ if !is_over => finding,
-        _ => finding.titled("The client asked for a shorter time than the server allows"),
-    };
-    let finding = match &minimum {
-        _ if asks_for_the_end => finding
+    }
+
+    fn told(&self, finding: Finding) -> Finding {
+        match (&self.minimum, moved_minimum(self.case)) {
+            _ if self.seconds() == Some(0) => self.of_the_end(finding),
+            (Some(minimum), _) if self.is_enough(minimum) => self.of_equal(finding, minimum),
+            (Some(minimum), Some(moved)) => self.of_moving(finding, minimum, moved),
+            (Some(minimum), None) => self.of_client(finding, minimum),
+            (None, _) if self.lacks_minimum() => self.without_minimum(finding),
+            (None, _) => self.cut_off(finding),
+        }
+    }
+
+    fn server_role(&self) -> Role {
+        if self.case.call.kind == Kind::Registration { Role::Registrar } else { Role::Uas }
+    }
+
+    /// What the request is for, as a verb.
+    fn what(&self) -> &'static str {
+        match self.request.message.method() {
+            Some(Method::Register) => "register",
+            Some(Method::Publish) => "publish",
+            _ => "subscribe",
+        }
+    }
+
+    fn interval(&self) -> String {
+        match &self.asked {
+            Some((_, seconds)) => format!("{seconds} s"),
+            None if self.is_unread() => "an interval that is behind the cut".to_owned(),
+            None => "no interval".to_owned(),
+        }
+    }
+
+    /// What the client asked for, and how often: `192.0.2.1:5060 asked to register for 60 s`.
+    fn wish(&self) -> String {
+        let again = match self.every.split_last() {
+            Some((last, before)) if before.iter().any(|other| other != last) => {
+                format!(", after {} s", before.join(" s and "))
+            }
+            Some((_, before)) if !before.is_empty() => format!(", {} times without a change", self.every.len()),
+            _ => String::new(),
+        };
+        format!("{} asked to {} for {}{again}", self.request.path.source, self.what(), self.interval())
+    }
+
+    /// No interval is too brief for the end.
+    fn of_the_end(&self, finding: Finding) -> Finding {
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        finding
             .titled("The server refuses a request for the end as too brief an interval")
-            .sender(server_role, response)
+            .sender(self.server_role(), self.response)
             .because(format!(
-                "{client} asked to {what} for 0 s, which asks for the end, and {server} answered 423: no interval is \
-                 too brief for that, for the minimum is only for what is more than 0."
+                "{client} asked to {} for 0 s, which asks for the end, and {server} answered 423: no interval is too \
+                 brief for that, for the minimum is only for what is more than 0.",
+                self.what()
             ))
             .fix(format!(
                 "Have {server} mended: it must take a request for 0 s (RFC 3261 §10.3, RFC 6665 §4.2.1, RFC 3903 §6)."
             ))
             .fix("Until then what was granted ends by itself when its time is over.")
-            .claim_header(response, "Min-Expires", "the shortest interval that the server names"),
-        Some(minimum) if is_enough => finding
-            .sender(server_role, response)
+            .claim_header(self.response, "Min-Expires", "the shortest interval that the server names")
+    }
+
+    /// The server refuses what it demands.
+    fn of_equal(&self, finding: Finding, minimum: &str) -> Finding {
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        finding
+            .sender(self.server_role(), self.response)
             .because(format!(
-                "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to {what} \
-                 for {asked_words}."
+                "{server} demands at least {minimum} s (Min-Expires) and answers 423 although {client} asks to {} for \
+                 {}.",
+                self.what(),
+                self.interval()
             ))
             .fix(format!("Let {server} accept an interval that is equal to its own minimum of {minimum} s."))
             .fix(format!("Until then set an interval on the client that is longer than {minimum} s."))
-            .claim_header(response, "Min-Expires", "the shortest interval that the server says it accepts"),
-        Some(minimum) if let Some((told, before)) = moves => finding
+            .claim_header(self.response, "Min-Expires", "the shortest interval that the server says it accepts")
+    }
+
+    /// The server demands more each time.
+    fn of_moving(&self, finding: Finding, minimum: &str, (told, before): (&Heard, u64)) -> Finding {
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        finding
             .titled("The server raises its shortest interval each time that it is asked for")
-            .sender(server_role, response)
+            .sender(self.server_role(), self.response)
             .because(format!(
-                "{server} demanded at least {before} s (Min-Expires), {client} asked to {what} for as long, and then \
-                 {server} demanded {minimum} s: the client did as it was told, and the server moves its minimum."
+                "{server} demanded at least {before} s (Min-Expires), {client} asked to {} for as long, and then \
+                 {server} demanded {minimum} s: the client did as it was told, and the server moves its minimum.",
+                self.what()
             ))
             .fix(format!("Look at {server} for how it sets Min-Expires: it must take the interval that it has named."))
             .fix(format!("Until then set an interval on the client that is longer than {minimum} s."))
             .claim_header(told, "Min-Expires", "the shortest interval that the server named before")
-            .claim_header(response, "Min-Expires", "what it demands when it is asked for that"),
-        Some(minimum) => finding
-            .sender(Role::Uac, request)
-            .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} accepts no less than {minimum} s, and {}.",
-                match is_over {
-                    _ if is_unread => "calls what was asked for too short",
-                    true => "the client did not ask for that",
-                    false => "the capture ends before the client can ask for that",
-                }
-            ))
+            .claim_header(self.response, "Min-Expires", "what it demands when it is asked for that")
+    }
+
+    /// The client does not ask for what the server demands.
+    fn of_client(&self, finding: Finding, minimum: &str) -> Finding {
+        let server = self.response.path.source;
+        let end = match self.is_over() {
+            _ if self.is_unread() => "calls what was asked for too short",
+            true => "the client did not ask for that",
+            false => "the capture ends before the client can ask for that",
+        };
+        finding
+            .sender(Role::Uac, self.request)
+            .because(format!("{}; {server} accepts no less than {minimum} s, and {end}.", self.wish()))
             .fix(format!("Set the interval on the client to {minimum} s or more."))
             .fix(format!(
                 "If the short interval is there for NAT, send keep-alives instead, or lower the minimum of {server}."
             ))
-            .claim_header(response, "Min-Expires", "the shortest interval that the server accepts"),
-        None if !lacks_minimum => finding
-            .sender(Role::Uac, request)
+            .claim_header(self.response, "Min-Expires", "the shortest interval that the server accepts")
+    }
+
+    /// What the server demands may stand behind the cut.
+    fn cut_off(&self, finding: Finding) -> Finding {
+        finding
+            .sender(Role::Uac, self.request)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short. What it accepts is \
-                 not in the capture, which holds only the beginning of its 423."
+                "{}; {} calls that too short. What it accepts is not in the capture, which holds only the beginning \
+                 of its 423.",
+                self.wish(),
+                self.response.path.source
             ))
-            .fix("Set the interval on the client to what Min-Expires in the 423 says, or more."),
-        None => finding
-            .sender(server_role, response)
+            .fix("Set the interval on the client to what Min-Expires in the 423 says, or more.")
+    }
+
+    /// The server does not say what it demands.
+    fn without_minimum(&self, finding: Finding) -> Finding {
+        finding
+            .sender(self.server_role(), self.response)
             .because(format!(
-                "{client} asked to {what} for {asked_words}{again}; {server} calls that too short and does not say \
-                 what it accepts: its 423 carries no Min-Expires, so the client cannot ask for enough."
+                "{}; {} calls that too short and does not say what it accepts: its 423 carries no Min-Expires, so the \
+                 client cannot ask for enough.",
+                self.wish(),
+                self.response.path.source
             ))
             .fix("Let the registrar send Min-Expires in its 423: RFC 3261 §21.4.17 demands it.")
-            .fix("Until then set a longer interval on the client, such as 3600 s."),
-    };
-    let finding = finding.claim_status(response, "the interval is refused");
-    Some(claim_asked(finding, request, asked))
+            .fix("Until then set a longer interval on the client, such as 3600 s.")
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
 }
 
 /// The last 423 whose minimum the client asked for, only to be told a longer one; and that minimum.

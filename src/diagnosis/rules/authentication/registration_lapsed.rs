@@ -1,10 +1,11 @@
 use std::net::SocketAddr;
 
-use crate::call::{Asked, Denied, Kind, Registered};
+use crate::call::{Asked, Denied, Failure, Granted, Heard, Kind, Registered};
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Uri;
 
 rule! {
     /// The callee's registration had run out when the call came.
@@ -32,90 +33,135 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if !matches!(case.call.kind, Kind::Call | Kind::Message) {
-        return None;
-    }
-    let failure = case.failure_with(&[404, 408, 480])?;
-    let asked = case.call.request_of(case.deciding()?)?;
-    let target = crate::sip::Uri::read(&asked.message.request_uri()?);
-    let of = |user: &str| case.surroundings.registrations().of(user, &target.host);
-    let other = of_other_form(&target);
-    // The same number with or without "+", at the server that it is registered on.
-    let is_asked_there =
-        |known: &&Registered| known.registrar.is_some_and(|one| one.ip() == asked.path.destination.ip());
-    let known = of(target.bare_user());
-    let other = other.filter(|_| known.is_none());
-    let known = known.or_else(|| of(other.as_deref()?).filter(is_asked_there))?;
-    let at = asked.place.time;
-    let last = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
-    // A binding that ends with its own response was taken away on purpose.
-    let was_removed = last.until <= last.place.time;
-    if was_removed || last.until >= at || !known.is_whole() || case.alerting_or_progress(failure.transaction).is_some()
-    {
-        return None;
-    }
-    let next = known.granted.iter().find(|granted| granted.place.time > at && granted.until > granted.place.time);
-    let back = match next {
-        Some(next) => format!("and registered again {} later", since(at, next.place.time)),
-        None => "and did not register again in this capture".to_owned(),
-    };
-    let callee = case.callee(failure);
-    let tried = Renewal::of(known, last.place, asked.place);
-    let what = if case.call.kind == Kind::Call { "call" } else { "message" };
-    let not_renewed = match &tried {
-        None => "was not renewed".to_owned(),
-        Some(tried) => format!("was not renewed ({})", tried.words(at)),
-    };
-    let as_other = other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
-    let because = format!(
-        "The registration of \"{callee}\"{as_other} had run out {} before this {what}: it was granted for {}, \
-         {not_renewed}, {back}.",
-        since(last.until, at),
-        since(last.place.time, last.until)
-    );
-    let response = case.response(failure);
-    // A 404 may also mean that the server does not take the two for one number.
-    let is_sure = other.is_none() || failure.status.get() != 404;
-    let confidence = if is_sure { Confidence::Likely } else { Confidence::Possible };
-    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
+    let lapsed = Lapsed::of(case)?;
+    let finding = Finding::of(&RULE, lapsed.confidence())
+        .explains(Some(lapsed.failure.status))
+        .because(lapsed.explanation());
     let finding = match case.call.kind {
         Kind::Call => finding,
         _ => finding.titled("The recipient's registration had run out when the message came"),
     };
-    let mut finding = match tried {
-        None => finding
-            .party(Role::Uas, known.asked.last().map(|asked| asked.source))
+    let finding = lapsed.proved(lapsed.advised(finding));
+    Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
+}
+
+/// A registration that had run out when its user was called.
+struct Lapsed<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    /// The request to that user.
+    asked: &'a Heard,
+    known: &'a Registered,
+    /// The last registration before the request.
+    last: &'a Granted,
+    /// The next one after it.
+    next: Option<&'a Granted>,
+    /// The number as it is registered, if that is with a "+" and was called without, or the reverse.
+    other: Option<String>,
+    tried: Option<Renewal<'a>>,
+}
+
+impl<'a> Lapsed<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Lapsed<'a>> {
+        if !matches!(case.call.kind, Kind::Call | Kind::Message) {
+            return None;
+        }
+        let failure = case.failure_with(&[404, 408, 480])?;
+        let asked = case.call.request_of(case.deciding()?)?;
+        let target = Uri::read(&asked.message.request_uri()?);
+        let of = |user: &str| case.surroundings.registrations().of(user, &target.host);
+        let other = of_other_form(&target);
+        // The same number with or without "+", at the server that it is registered on.
+        let is_asked_there =
+            |known: &&Registered| known.registrar.is_some_and(|one| one.ip() == asked.path.destination.ip());
+        let known = of(target.bare_user());
+        let other = other.filter(|_| known.is_none());
+        let known = known.or_else(|| of(other.as_deref()?).filter(is_asked_there))?;
+        let at = asked.place.time;
+        let last = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
+        // A binding that ends with its own response was taken away on purpose.
+        let was_removed = last.until <= last.place.time;
+        let is_whole = known.is_whole();
+        if was_removed || last.until >= at || !is_whole || case.alerting_or_progress(failure.transaction).is_some() {
+            return None;
+        }
+        let next = known.granted.iter().find(|granted| granted.place.time > at && granted.until > granted.place.time);
+        let tried = Renewal::of(known, last.place, asked.place);
+        Some(Lapsed { case, failure, asked, known, last, next, other, tried })
+    }
+
+    /// A 404 may also mean that the server does not take the two for one number.
+    fn confidence(&self) -> Confidence {
+        match self.other.is_none() || self.failure.status.get() != 404 {
+            true => Confidence::Likely,
+            false => Confidence::Possible,
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        if self.case.call.kind == Kind::Call { "call" } else { "message" }
+    }
+
+    fn explanation(&self) -> String {
+        let at = self.asked.place.time;
+        let not_renewed = match &self.tried {
+            None => "was not renewed".to_owned(),
+            Some(tried) => format!("was not renewed ({})", tried.words(at)),
+        };
+        let back = match self.next {
+            Some(next) => format!("and registered again {} later", since(at, next.place.time)),
+            None => "and did not register again in this capture".to_owned(),
+        };
+        let as_other = self.other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
+        format!(
+            "The registration of \"{}\"{as_other} had run out {} before this {}: it was granted for {}, \
+             {not_renewed}, {back}.",
+            self.case.callee(self.failure),
+            since(self.last.until, at),
+            self.what(),
+            since(self.last.place.time, self.last.until)
+        )
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let callee = self.case.callee(self.failure);
+        if let Some(tried) = &self.tried {
+            return tried.blamed(finding, &callee, self.known.registrar);
+        }
+        finding
+            .party(Role::Uas, self.known.asked.last().map(|asked| asked.source))
             .fix(format!(
                 "Look why the device of \"{callee}\" did not renew its registration: was it off, or its REGISTER \
                  unanswered?"
             ))
-            .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm."),
-        Some(tried) => tried.blamed(finding, &callee, known.registrar),
-    };
-    let (field, value, lasts) = match last.length_shown() {
-        Some((field, value)) => (field, value, ", for so long"),
-        None => ("sip.CSeq.method", "REGISTER".to_owned(), ""),
-    };
-    finding = finding
-        .claim_at(last.place, field, value, format!("the last registration before the {what} is granted{lasts}"))
-        .claim_request_uri(asked, format!("the {what} to it"))
-        .claim_status(response, "it is not reachable");
-    if let Some(other) = &other {
-        finding = finding.claim_at(last.place, "sip.to.user", other.clone(), "the number as it is registered");
+            .fix("Let the device renew at half of the time that is granted, so that one lost REGISTER does no harm.")
     }
-    if let Some(next) = next {
-        finding = finding.claim_at(
-            next.place,
-            "sip.CSeq.method",
-            "REGISTER",
-            format!("it is registered again only after the {what}"),
-        );
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let (last, what) = (self.last.place, self.what());
+        let (field, value, lasts) = match self.last.length_shown() {
+            Some((field, value)) => (field, value, ", for so long"),
+            None => ("sip.CSeq.method", "REGISTER".to_owned(), ""),
+        };
+        let mut finding = finding
+            .claim_at(last, field, value, format!("the last registration before the {what} is granted{lasts}"))
+            .claim_request_uri(self.asked, format!("the {what} to it"))
+            .claim_status(self.case.response(self.failure), "it is not reachable");
+        if let Some(other) = &self.other {
+            finding = finding.claim_at(last, "sip.to.user", other.clone(), "the number as it is registered");
+        }
+        match self.next {
+            Some(next) => {
+                let says = format!("it is registered again only after the {what}");
+                finding.claim_at(next.place, "sip.CSeq.method", "REGISTER", says)
+            }
+            None => finding,
+        }
     }
-    Some(finding.refuted("callee-unreachable", "the capture shows why no device was registered"))
 }
 
 /// The number without its "+", or with one.
-fn of_other_form(target: &crate::sip::Uri) -> Option<String> {
+fn of_other_form(target: &Uri) -> Option<String> {
     let number = target.is_number().then(|| target.bare_user())?;
     Some(number.strip_prefix('+').map_or_else(|| format!("+{number}"), str::to_owned))
 }

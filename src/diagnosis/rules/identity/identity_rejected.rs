@@ -1,4 +1,4 @@
-use crate::call::Heard;
+use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -41,108 +41,164 @@ rule! {
 const FRESH: Duration = Duration::from_secs(60);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[403, 428, 436, 437, 438])?;
-    let response = case.response(failure);
-    let status = failure.status.get();
-    let is_stale = response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date");
-    // The code with which the verifier would refuse for that alone (RFC 9410 §3).
-    let by_reason = case.reasons(response).iter().find_map(stir).filter(|_| status == 403 && !is_stale);
-    if status == 403 && !is_stale && by_reason.is_none() {
-        return None;
+    let rejected = Rejected::of(case)?;
+    let finding = rejected
+        .blamed(Finding::of(&RULE, rejected.confidence()))
+        .explains(Some(rejected.failure.status))
+        .because(rejected.explanation());
+    let finding = rejected.proved(rejected.advised(finding));
+    let names = match rejected.by_reason {
+        Some(_) => "its Reason names the identity",
+        None => "the code names the identity",
+    };
+    Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted("refused-by-policy", names))
+}
+
+/// A call that was refused for the signature of its caller's identity.
+struct Rejected<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    /// The request, as who signed it sent it first; but where it was changed after that, as who changed it did.
+    request: &'a Heard,
+    response: &'a Heard,
+    /// The code with which the verifier would refuse for that alone (RFC 9410 §3).
+    by_reason: Option<u32>,
+    identity: Option<String>,
+    passport: Option<Passport>,
+    faults: Vec<String>,
+    /// True if an Identity header may stand behind the cut.
+    is_unread: bool,
+}
+
+impl<'a> Rejected<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Rejected<'a>> {
+        let failure = case.failure_with(&[403, 428, 436, 437, 438])?;
+        let response = case.response(failure);
+        let status = failure.status.get();
+        let is_stale = response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date");
+        let by_reason = case.reasons(response).iter().find_map(stir).filter(|_| status == 403 && !is_stale);
+        if status == 403 && !is_stale && by_reason.is_none() {
+            return None;
+        }
+        let request = case.request(failure)?;
+        let identity = request.message.header_lines("Identity").next().map(|value| value.into_owned());
+        let passport = identity.as_deref().and_then(Passport::read);
+        let faults_in =
+            |request: &Heard| passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
+        let faults = faults_in(request);
+        let is_unread = identity.is_none() && request.message.has_cut_head();
+        let request = case.first_with(request, |before| {
+            let signed = before.message.header_lines("Identity").next();
+            is_unread
+                || signed.is_some()
+                    && signed.as_deref() == identity.as_deref()
+                    && faults_in(before).len() == faults.len()
+        });
+        Some(Rejected { case, failure, request, response, by_reason, identity, passport, faults, is_unread })
     }
-    let code = by_reason.unwrap_or(status.into());
-    let request = case.request(failure)?;
-    let identity = request.message.header_lines("Identity").next().map(|value| value.into_owned());
-    let passport = identity.as_deref().and_then(Passport::read);
-    let faults_in = |request: &Heard| passport.as_ref().map(|passport| faults(passport, request)).unwrap_or_default();
-    let faults = faults_in(request);
-    let is_unread = identity.is_none() && request.message.has_cut_head();
-    // Who signed sent it first; but where the request was changed after that, who changed it.
-    let request = case.first_with(request, |before| {
-        let signed = before.message.header_lines("Identity").next();
-        is_unread
-            || signed.is_some() && signed.as_deref() == identity.as_deref() && faults_in(before).len() == faults.len()
-    });
-    let server = response.path.source;
-    let (what, step) = match (code, &identity) {
-        (428, None) if request.message.has_cut_head() => (
-            "wants a signed caller identity; whether the request carries an Identity header is behind the cut"
-                .to_owned(),
-            "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
-        ),
-        (428, None) => (
-            "wants a signed caller identity, and the request carries no Identity header".to_owned(),
-            "Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).".to_owned(),
-        ),
-        (428, Some(_)) => (
-            "wants a signed caller identity, although the request as captured here carries an Identity header"
-                .to_owned(),
-            format!(
+
+    /// The code of STIR.
+    fn code(&self) -> u32 {
+        self.by_reason.unwrap_or(self.failure.status.get().into())
+    }
+
+    /// What is said of a signature is said of one that was added behind this point.
+    fn is_signed_later(&self) -> bool {
+        self.code() != 428 && self.identity.is_none() && !self.request.message.is_cut()
+    }
+
+    /// Who signed did what the verifier asks for.
+    fn is_signed_here(&self) -> bool {
+        self.code() == 428 && self.identity.is_some()
+    }
+
+    fn confidence(&self) -> Confidence {
+        let is_stated = self.by_reason.is_none() && !self.is_signed_later() && !self.is_signed_here();
+        if is_stated { Confidence::Proven } else { Confidence::Likely }
+    }
+
+    fn blamed(&self, finding: Finding) -> Finding {
+        match (self.is_signed_later(), self.is_signed_here()) {
+            (true, _) => finding.sender(self.case.role_of_responder(self.response), self.response),
+            (_, true) => finding.party(Role::Network, None),
+            _ => finding.sender(self.case.role_of_sender(self.request), self.request),
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let (server, status) = (self.response.path.source, self.failure.status);
+        let detail = match self.faults.first() {
+            Some(fault) => format!(" {fault}."),
+            None if self.is_signed_later() => {
+                " The request as captured here carries no Identity header: it was signed behind this point.".to_owned()
+            }
+            None => String::new(),
+        };
+        match self.by_reason {
+            Some(code) => {
+                format!("{server} {}; it answered {status}, and its Reason gives {code} of STIR.{detail}", self.what())
+            }
+            None => format!("{server} {}; it answered {status}.{detail}", self.what()),
+        }
+    }
+
+    /// What the verifier wants, or found.
+    fn what(&self) -> String {
+        match (self.code(), &self.identity) {
+            (428, None) if self.request.message.has_cut_head() => {
+                "wants a signed caller identity; whether the request carries an Identity header is behind the cut"
+                    .to_owned()
+            }
+            (428, None) => "wants a signed caller identity, and the request carries no Identity header".to_owned(),
+            (428, Some(_)) => {
+                "wants a signed caller identity, although the request as captured here carries an Identity header"
+                    .to_owned()
+            }
+            (436, _) => format!("could not fetch the certificate of the signature{}", named(&self.passport)),
+            (437, _) => format!("does not accept the certificate of the signature{}", named(&self.passport)),
+            (438, _) => "found that the signature does not hold".to_owned(),
+            _ => "found the signature too old".to_owned(),
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let server = self.response.path.source;
+        let finding = match (self.code(), &self.identity) {
+            (428, None) => {
+                finding.fix("Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).")
+            }
+            (428, Some(_)) => finding.fix(format!(
                 "Look for what removes the Identity header between this point and {server}, or why {server} does not \
                  see it."
+            )),
+            (436, _) => finding.fix("Make the certificate reachable over HTTPS from the terminating network."),
+            (437, _) => finding.fix("Use a certificate of an authority that the terminating network trusts."),
+            (438, _) => finding.fix(
+                "Sign after the last change of From, P-Asserted-Identity and Request-URI, in the form that is sent.",
             ),
-        ),
-        (436, _) => (
-            format!("could not fetch the certificate of the signature{}", named(&passport)),
-            "Make the certificate reachable over HTTPS from the terminating network.".to_owned(),
-        ),
-        (437, _) => (
-            format!("does not accept the certificate of the signature{}", named(&passport)),
-            "Use a certificate of an authority that the terminating network trusts.".to_owned(),
-        ),
-        (438, _) => (
-            "found that the signature does not hold".to_owned(),
-            "Sign after the last change of From, P-Asserted-Identity and Request-URI, in the form that is sent."
-                .to_owned(),
-        ),
-        _ => (
-            "found the signature too old".to_owned(),
-            "Set the clocks of both networks (NTP), and sign just before sending.".to_owned(),
-        ),
-    };
-    // What is said of a signature is said of one that was added behind this point.
-    let is_signed_later = code != 428 && identity.is_none() && !request.message.is_cut();
-    let detail = match faults.first() {
-        Some(fault) => format!(" {fault}."),
-        None if is_signed_later => {
-            " The request as captured here carries no Identity header: it was signed behind this point.".to_owned()
+            _ => finding.fix("Set the clocks of both networks (NTP), and sign just before sending."),
+        };
+        match self.is_signed_later() {
+            true => finding.fix(format!("Look behind {server} for who signs this call.")),
+            false => finding,
         }
-        None => String::new(),
-    };
-    let answered = match by_reason {
-        Some(_) => format!("it answered {status}, and its Reason gives {code} of STIR"),
-        None => format!("it answered {status}"),
-    };
-    // Who signed did what the verifier asks for.
-    let is_signed_here = code == 428 && identity.is_some();
-    let is_stated = by_reason.is_none() && !is_signed_later && !is_signed_here;
-    let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely });
-    let finding = match (is_signed_later, is_signed_here) {
-        (true, _) => finding.sender(case.role_of_responder(response), response),
-        (_, true) => finding.party(Role::Network, None),
-        _ => finding.sender(case.role_of_sender(request), request),
-    };
-    let mut finding =
-        finding.explains(Some(failure.status)).because(format!("{server} {what}; {answered}.{detail}")).fix(step);
-    if is_signed_later {
-        finding = finding.fix(format!("Look behind {server} for who signs this call."));
     }
-    finding = finding.claim_status(response, "refused");
-    if by_reason.is_some() {
-        finding = finding.claim_header_with(response, "Reason", "STIR", "what the check of the identity gave");
-    }
-    finding = match identity {
-        Some(_) => finding.claim_header(request, "Identity", "the signature that was sent"),
-        None if is_unread => finding,
-        None => {
-            let says = if is_signed_later { "it was signed behind this point" } else { "the call is not signed" };
-            finding.claim_absent(request.place, "an Identity header in this request", says)
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let (request, response) = (self.request, self.response);
+        let mut finding = finding.claim_status(response, "refused");
+        if self.by_reason.is_some() {
+            finding = finding.claim_header_with(response, "Reason", "STIR", "what the check of the identity gave");
         }
-    };
-    Some(finding.refuted("challenge-not-answered", "no credentials were asked for").refuted(
-        "refused-by-policy",
-        if by_reason.is_some() { "its Reason names the identity" } else { "the code names the identity" },
-    ))
+        if self.identity.is_some() {
+            return finding.claim_header(request, "Identity", "the signature that was sent");
+        }
+        if self.is_unread {
+            return finding;
+        }
+        let says = if self.is_signed_later() { "it was signed behind this point" } else { "the call is not signed" };
+        finding.claim_absent(request.place, "an Identity header in this request", says)
+    }
 }
 
 /// The error of a verification that a Reason of protocol STIR gives.

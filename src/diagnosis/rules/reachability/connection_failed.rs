@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{FailedConnection, Heard, HowFailed, Outcome, Transaction, timer};
+use crate::call::{FailedConnection, Failure, Heard, HowFailed, Outcome, Transaction, timer};
 use crate::diagnosis::branches::may_be_of_silence;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
@@ -231,72 +231,97 @@ pub(super) fn decides(case: &Case<'_>, transaction: &Transaction) -> bool {
 
 /// The one who refused the call had just failed to connect to the next hop.
 fn did_not_come_about(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-    if !may_be_of_silence(failure.status) {
-        return None;
-    }
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    let is_usual = matches!(failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
-    let proxy = response.path.source;
-    let caller = request.path.source.ip();
-    let fits = |failed: &&FailedConnection| {
-        failed.how.is_in_vain()
-            && request.place < failed.asked
-            && failed.asked < response.place
-            && failed.server.ip() != caller
-    };
-    let known = case.surroundings.failed_connections();
-    let mut fitting: Vec<&FailedConnection> = match failure.status.get() {
-        // Who says that it could not send may have tried from another of its addresses.
-        NOT_SENT => known.iter().filter(fits).collect(),
-        _ => known.of_client(proxy.ip()).iter().filter(fits).collect(),
-    };
-    fitting.sort_by_key(|failed| failed.asked);
-    let failed = *fitting.first()?;
-    let others: Vec<&FailedConnection> =
-        fitting.iter().filter(|other| other.server != failed.server).copied().collect();
-    // Attempts at several servers at once show that more than this call was at work; one call tries them in turn.
-    let is_in_turn = fitting.windows(2).all(|pair| pair[0].place < pair[1].asked);
-    if !others.is_empty() && !is_in_turn {
-        return None;
-    }
-    let at_once = failed.how == HowFailed::Refused
-        && failed.place < response.place
-        && response.place.time.since(failed.place.time).as_secs() < 1;
-    let sure = if at_once && others.is_empty() { Confidence::Likely } else { Confidence::Possible };
-    // What else the response says goes first, unless it was made right after that.
-    let is_made_of_it = sure == Confidence::Likely && response.place.time.since(failed.place.time) <= RIGHT_AFTER;
-    let says_why = || response.message.header("Reason").is_some() || response.message.header("Retry-After").is_some();
-    if !is_made_of_it && (!is_usual || says_why()) {
-        return None;
-    }
-    let (server, (role, address)) = (failed.server, who(failed));
-    let in_turn: String =
-        others.iter().map(|other| format!("; after that it tried {}, {}", other.server, what_came(other))).collect();
-    let finding = others.iter().fold(prove(Finding::of(&RULE, sure), failed), |finding, other| {
-        finding.claim_at(
-            other.asked,
-            "tcp.dstport",
-            other.server.port().to_string(),
-            "a connection to another server is asked for",
-        )
-    });
+    let vain = InVain::of(case).filter(InVain::is_told_of)?;
+    let (server, response, (role, address)) = (vain.failed.server, vain.response, who(vain.failed));
+    let finding =
+        vain.others.iter().fold(prove(Finding::of(&RULE, vain.confidence()), vain.failed), |finding, other| {
+            let port = other.server.port().to_string();
+            finding.claim_at(other.asked, "tcp.dstport", port, "a connection to another server is asked for")
+        });
     Some(
         finding
-            .titled(title(failed.how))
+            .titled(title(vain.failed.how))
             .explains(case.outer_failure().map(|outer| outer.status))
             .party(role, Some(address))
-            .because(format!(
-                "{} tried to reach {server} over TCP while {proxy} had the {}, {}{in_turn}; then {proxy} answered {}.",
-                failed.client.ip(),
-                case.call.transaction(failure.transaction).method,
-                what_came(failed),
-                failure.status
-            ))
+            .because(vain.explanation())
             .claim_status(response, "the answer that followed")
             .refuted("server-fault", "the response followed a connection that did not come about")
             .next_capture(capture_of(server)),
     )
+}
+
+/// A connection that was asked for in vain while the one who then refused a request had it.
+struct InVain<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    failed: &'a FailedConnection,
+    /// Those to other servers that were tried after it, one by one.
+    others: Vec<&'a FailedConnection>,
+}
+
+impl<'a> InVain<'a> {
+    fn of(case: &'a Case<'a>) -> Option<InVain<'a>> {
+        let failure = case.failure().filter(|failure| case.arose_here(failure))?;
+        if !may_be_of_silence(failure.status) {
+            return None;
+        }
+        let (request, response) = (case.request(failure)?, case.response(failure));
+        let (proxy, caller) = (response.path.source.ip(), request.path.source.ip());
+        let is_meanwhile = |failed: &FailedConnection| request.place < failed.asked && failed.asked < response.place;
+        let fits = |failed: &&FailedConnection| {
+            failed.how.is_in_vain() && is_meanwhile(failed) && failed.server.ip() != caller
+        };
+        let known = case.surroundings.failed_connections();
+        let mut fitting: Vec<&FailedConnection> = match failure.status.get() {
+            // Who says that it could not send may have tried from another of its addresses.
+            NOT_SENT => known.iter().filter(fits).collect(),
+            _ => known.of_client(proxy).iter().filter(fits).collect(),
+        };
+        fitting.sort_by_key(|failed| failed.asked);
+        let failed = *fitting.first()?;
+        // Attempts at several servers at once show that more than this call was at work; one call tries them in turn.
+        let is_in_turn = fitting.windows(2).all(|pair| pair[0].place < pair[1].asked);
+        let others: Vec<&FailedConnection> =
+            fitting.into_iter().filter(|other| other.server != failed.server).collect();
+        (others.is_empty() || is_in_turn).then_some(InVain { case, failure, response, failed, others })
+    }
+
+    fn confidence(&self) -> Confidence {
+        let at_once = self.failed.how == HowFailed::Refused
+            && self.failed.place < self.response.place
+            && self.waited().as_secs() < 1;
+        if at_once && self.others.is_empty() { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    /// How long after it the response came.
+    fn waited(&self) -> Duration {
+        self.response.place.time.since(self.failed.place.time)
+    }
+
+    /// True if the response tells of that: what else it says goes first, unless it was made right after that.
+    fn is_told_of(&self) -> bool {
+        let is_usual = matches!(self.failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
+        let message = &self.response.message;
+        let says_why = message.header("Reason").is_some() || message.header("Retry-After").is_some();
+        let is_made_of_it = self.confidence() == Confidence::Likely && self.waited() <= RIGHT_AFTER;
+        is_usual && !says_why || is_made_of_it
+    }
+
+    fn explanation(&self) -> String {
+        let (proxy, failed) = (self.response.path.source, self.failed);
+        let others = self.others.iter();
+        let in_turn: String =
+            others.map(|other| format!("; after that it tried {}, {}", other.server, what_came(other))).collect();
+        format!(
+            "{} tried to reach {} over TCP while {proxy} had the {}, {}{in_turn}; then {proxy} answered {}.",
+            failed.client.ip(),
+            failed.server,
+            self.case.call.transaction(self.failure.transaction).method,
+            what_came(failed),
+            self.failure.status
+        )
+    }
 }
 
 /// The hop that had taken the call over asked for a connection in vain until the INVITE was cancelled.

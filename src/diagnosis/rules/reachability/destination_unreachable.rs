@@ -50,8 +50,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let dropping = errors.clone().find(|icmp| drops(case, icmp));
     let icmp = deciding.or(dropping).or_else(|| errors.next())?;
     let quoted = call.message(icmp.message);
-    let says = what_it_says(icmp, quoted)?;
-    let count = call.icmp.iter().filter(|other| other.quoted == icmp.quoted).count();
+    let error = Error { case, icmp, quoted, says: what_it_says(icmp, quoted)? };
     let finding = Finding::of(&RULE, Confidence::Proven);
     let finding = match (deciding, dropping) {
         (Some(_), _) => finding.explains(case.outer_failure().map(|failure| failure.status)),
@@ -59,49 +58,89 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (None, None) if is_harmless(call, quoted) || went_elsewhere(call, quoted) => finding,
         (None, None) => finding.severity(Severity::Warning),
     };
-    let label = label(quoted);
-    let target = icmp.quoted.destination;
-    // What goes to the caller's side: a response to it, or a request of the other side.
-    // Where nobody knows who opened the dialog, who asks is taken for the caller.
-    let is_for_caller = match quoted.message.is_request() {
-        true => case.side(quoted) == Side::Callee,
-        false => case.side(quoted) != Side::Callee,
-    };
-    let role = match says.role {
-        Role::Uas if is_for_caller => Role::Uac,
-        Role::Uas if call.kind == Kind::Registration && arrives_at_the_end(call, quoted) => Role::Registrar,
-        role => role,
-    };
-    let because = format!(
-        "{} answered the {label} to {target} with ICMP {}{}: {}.{}",
-        icmp.reporter,
-        icmp_name(icmp.what),
-        if count > 1 { format!(" ({count} times)") } else { String::new() },
-        says.meaning.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()),
-        heard_since(call, icmp),
-    );
-    // Who confirms an answer sends to its Contact, and a server to where it knows a device to be.
-    let is_of_server = quoted.message.method().is_some_and(|method| *method != Method::Ack);
-    let private = case.private_contact(quoted).filter(|_| is_of_server);
-    let finding = match private {
-        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, quoted.path.source)),
-        None => {
-            let party = if says.role == Role::Network { (icmp.reporter, 0).into() } else { target };
-            finding.party(role, Some(party)).because(because)
+    Some(prove(error.advised(error.blamed(finding)), icmp, quoted))
+}
+
+/// An ICMP error, and the message that it says was not delivered.
+struct Error<'a> {
+    case: &'a Case<'a>,
+    icmp: &'a IcmpSeen,
+    quoted: &'a Heard,
+    says: Says,
+}
+
+impl Error<'_> {
+    fn target(&self) -> SocketAddr {
+        self.icmp.quoted.destination
+    }
+
+    /// What the error says, with the addresses that it is about.
+    fn filled_in(&self, text: &str) -> String {
+        text.replace("TARGET", &self.target().to_string()).replace("REPORTER", &self.icmp.reporter.to_string())
+    }
+
+    fn explanation(&self) -> String {
+        let (call, icmp) = (self.case.call, self.icmp);
+        let often = match call.icmp.iter().filter(|other| other.quoted == icmp.quoted).count() {
+            count if count > 1 => format!(" ({count} times)"),
+            _ => String::new(),
+        };
+        format!(
+            "{} answered the {} to {} with ICMP {}{often}: {}.{}",
+            icmp.reporter,
+            label(self.quoted),
+            self.target(),
+            icmp_name(icmp.what),
+            self.filled_in(self.says.meaning),
+            heard_since(call, icmp),
+        )
+    }
+
+    /// The part that the one plays to whom it did not get, or who reports that.
+    fn role(&self) -> Role {
+        let (call, quoted) = (self.case.call, self.quoted);
+        // What goes to the caller's side: a response to it, or a request of the other side.
+        // Where nobody knows who opened the dialog, who asks is taken for the caller.
+        let is_for_caller = match quoted.message.is_request() {
+            true => self.case.side(quoted) == Side::Callee,
+            false => self.case.side(quoted) != Side::Callee,
+        };
+        match self.says.role {
+            Role::Uas if is_for_caller => Role::Uac,
+            Role::Uas if call.kind == Kind::Registration && arrives_at_the_end(call, quoted) => Role::Registrar,
+            role => role,
         }
-    };
-    let finding = match came_from(case, quoted).filter(|_| icmp.what.meaning() == Undelivered::PortUnreachable) {
-        Some(client) => finding.fix(format!(
-            "The request came from {client}: let it put rport into its Via (RFC 3581 §3), or let {} answer there all \
-             the same (force_rport).",
-            quoted.path.source
-        )),
-        None => finding,
-    };
-    let finding = finding
-        .fix(says.fix.replace("TARGET", &target.to_string()).replace("REPORTER", &icmp.reporter.to_string()))
-        .next_capture(capture_at(target.ip(), icmp.quoted));
-    Some(prove(finding, icmp, quoted))
+    }
+
+    /// The finding with what happened, and whose fault that is.
+    fn blamed(&self, finding: Finding) -> Finding {
+        let quoted = self.quoted;
+        // Who confirms an answer sends to its Contact, and a server to where it knows a device to be.
+        let is_of_server = quoted.message.method().is_some_and(|method| *method != Method::Ack);
+        if let Some(contact) = self.case.private_contact(quoted).filter(|_| is_of_server) {
+            return contact.told_in(finding, &self.explanation(), (Role::Proxy, quoted.path.source));
+        }
+        let party = match self.says.role {
+            Role::Network => (self.icmp.reporter, 0).into(),
+            _ => self.target(),
+        };
+        finding.party(self.role(), Some(party)).because(self.explanation())
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let is_closed = self.icmp.what.meaning() == Undelivered::PortUnreachable;
+        let finding = match came_from(self.case, self.quoted).filter(|_| is_closed) {
+            Some(client) => finding.fix(format!(
+                "The request came from {client}: let it put rport into its Via (RFC 3581 §3), or let {} answer there \
+                 all the same (force_rport).",
+                self.quoted.path.source
+            )),
+            None => finding,
+        };
+        finding
+            .fix(self.filled_in(self.says.fix))
+            .next_capture(capture_at(self.target().ip(), self.icmp.quoted))
+    }
 }
 
 /// Where the request of a response came from, if the response went to another port or address.

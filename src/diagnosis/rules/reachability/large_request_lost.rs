@@ -1,9 +1,12 @@
-use crate::call::{Heard, Outcome};
+use std::time::Duration;
+
+use crate::call::{Heard, IcmpSeen, Outcome};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::net::Undelivered;
 use crate::oddity::Oddity;
+use crate::sip::Method;
 
 rule! {
     /// A request is too large for the way that it takes.
@@ -42,91 +45,135 @@ const UDP_HEADER: usize = 8;
 const ENOUGH_COPIES: u32 = 3;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled) {
-        return None;
-    }
-    let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
-    let request = case.call.request_of(deciding)?;
-    let size = request.message.bytes().len();
-    if case.has_response(deciding)
-        || request.path.transport.is_reliable()
-        || case.was_answered_unseen(deciding).is_some()
-    {
-        return None;
-    }
-    let icmp =
-        case.call.icmp.iter().find(|icmp| icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig);
-    let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
-    if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {
-        return None;
-    }
-    let confidence = match icmp {
-        Some(_) => Confidence::Proven,
-        None => case.absence_of_answer(request),
-    };
-    let to = request.path.destination;
-    let method = request.message.method()?;
-    let silent_since = case.silent_since(request).filter(|_| icmp.is_none());
-    let because = match icmp {
-        Some(icmp) => format!(
-            "The {method} to {to} has {size} bytes and does not fit: {} reports that fragmentation is needed{}.",
-            icmp.reporter,
-            if icmp.mtu > 0 { format!(" (the next link takes {} bytes)", icmp.mtu) } else { String::new() }
-        ),
-        None => {
-            let (than, fate) = if size > ONE_PACKET {
-                (
-                    "fits into one packet",
-                    match silent_since {
-                        Some(_) => "Its fragments may be lost on the way",
-                        None => "Its fragments are probably lost on the way",
-                    },
-                )
-            } else {
-                ("RFC 3261 §18.1.1 allows over UDP", "It may be too large for a link on the way")
-            };
-            let others = match silent_since {
-                Some(since) => format!(
-                    "The last message from {} came {} before, and none came after it. {fate}, or {} is gone by now",
-                    to.ip(),
-                    length(since),
-                    to.ip()
-                ),
-                None => format!("Other messages from {} came meanwhile or later. {fate}", to.ip()),
-            };
-            format!(
-                "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. \
-                 {others}.",
-                request.repeated + 1
-            )
-        }
-    };
-    let mut finding = Finding::of(&RULE, confidence)
+    let lost = Lost::of(case)?;
+    let to = lost.request.path.destination;
+    let finding = Finding::of(&RULE, lost.confidence())
         .explains(None)
-        .party(Role::Network, icmp.map(|icmp| (icmp.reporter, 0).into()))
-        .because(because);
-    if silent_since.is_some() {
-        finding = finding.fix(format!(
-            "Send {to} a small request, such as OPTIONS: if that is not answered either, it is not the size."
-        ));
-    }
-    finding = finding
-        .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
-        .fix("Make the request smaller: fewer codecs, no video, no headers that nobody needs.")
-        .fix("Let IP fragments pass the firewalls between.")
-        .next_capture(capture_at(to.ip(), request.path))
-        .claim_method(request, "the large request");
-    if fills_its_datagram(request) {
-        let says = format!("{size} bytes, and the {UDP_HEADER} of the UDP header");
-        finding = finding.claim(request, "udp.length", (size + UDP_HEADER).to_string(), says);
-    }
-    if let Some(icmp) = icmp {
-        finding = finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed");
-    } else {
-        finding =
-            finding.claim_absent(request.place, format!("any response from {to}"), "none of its copies is answered");
-    }
+        .party(Role::Network, lost.icmp.map(|icmp| (icmp.reporter, 0).into()))
+        .because(lost.explanation())
+        .next_capture(capture_at(to.ip(), lost.request.path));
+    let finding = lost.proved(lost.advised(finding));
     Some(finding.refuted("destination-unreachable", "no ICMP error says that the destination itself cannot be reached"))
+}
+
+/// A large request that nothing answered.
+struct Lost<'a> {
+    case: &'a Case<'a>,
+    request: &'a Heard,
+    method: &'a Method,
+    /// Its bytes.
+    size: usize,
+    /// The error that says that it does not fit.
+    icmp: Option<&'a IcmpSeen>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Lost<'a>> {
+        if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled) {
+            return None;
+        }
+        let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
+        let request = case.call.request_of(deciding)?;
+        let size = request.message.bytes().len();
+        if case.has_response(deciding)
+            || request.path.transport.is_reliable()
+            || case.was_answered_unseen(deciding).is_some()
+        {
+            return None;
+        }
+        let is_of_size =
+            |icmp: &&IcmpSeen| icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig;
+        let icmp = case.call.icmp.iter().find(is_of_size);
+        let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
+        if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {
+            return None;
+        }
+        Some(Lost { case, request, method: request.message.method()?, size, icmp })
+    }
+
+    fn confidence(&self) -> Confidence {
+        match self.icmp {
+            Some(_) => Confidence::Proven,
+            None => self.case.absence_of_answer(self.request),
+        }
+    }
+
+    /// How long before it the destination was heard for the last time, if that may have gone by now.
+    fn silent_since(&self) -> Option<Duration> {
+        self.case.silent_since(self.request).filter(|_| self.icmp.is_none())
+    }
+
+    fn explanation(&self) -> String {
+        let (method, size, to) = (self.method, self.size, self.request.path.destination);
+        if let Some(icmp) = self.icmp {
+            let next = if icmp.mtu > 0 { format!(" (the next link takes {} bytes)", icmp.mtu) } else { String::new() };
+            return format!(
+                "The {method} to {to} has {size} bytes and does not fit: {} reports that fragmentation is \
+                 needed{next}.",
+                icmp.reporter
+            );
+        }
+        let than = match self.is_fragmented() {
+            true => "fits into one packet",
+            false => "RFC 3261 §18.1.1 allows over UDP",
+        };
+        format!(
+            "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. {}.",
+            self.request.repeated + 1,
+            self.others()
+        )
+    }
+
+    fn is_fragmented(&self) -> bool {
+        self.size > ONE_PACKET
+    }
+
+    /// What other messages of the destination say of what became of this one.
+    fn others(&self) -> String {
+        let to = self.request.path.destination.ip();
+        let fate = match (self.is_fragmented(), self.silent_since()) {
+            (true, Some(_)) => "Its fragments may be lost on the way",
+            (true, None) => "Its fragments are probably lost on the way",
+            (false, _) => "It may be too large for a link on the way",
+        };
+        match self.silent_since() {
+            Some(since) => format!(
+                "The last message from {to} came {} before, and none came after it. {fate}, or {to} is gone by now",
+                length(since)
+            ),
+            None => format!("Other messages from {to} came meanwhile or later. {fate}"),
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let to = self.request.path.destination;
+        let finding = match self.silent_since() {
+            Some(_) => finding.fix(format!(
+                "Send {to} a small request, such as OPTIONS: if that is not answered either, it is not the size."
+            )),
+            None => finding,
+        };
+        finding
+            .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
+            .fix("Make the request smaller: fewer codecs, no video, no headers that nobody needs.")
+            .fix("Let IP fragments pass the firewalls between.")
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let (request, size) = (self.request, self.size);
+        let mut finding = finding.claim_method(request, "the large request");
+        if fills_its_datagram(request) {
+            let says = format!("{size} bytes, and the {UDP_HEADER} of the UDP header");
+            finding = finding.claim(request, "udp.length", (size + UDP_HEADER).to_string(), says);
+        }
+        match self.icmp {
+            Some(icmp) => finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed"),
+            None => {
+                let missing = format!("any response from {}", request.path.destination);
+                finding.claim_absent(request.place, missing, "none of its copies is answered")
+            }
+        }
+    }
 }
 
 /// True if nothing stands in the datagram beside the request, so that its length is known.

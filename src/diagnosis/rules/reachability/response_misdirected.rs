@@ -32,67 +32,17 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let astray = astray(case)?;
-    let (request, response) = (astray.request, astray.response);
-    let via = request.message.vias().into_iter().next()?;
-    let (from, to) = (request.path.source, response.path.destination);
-    let asks = via.parameters.has("rport");
-    let cause = if asks {
-        format!("although its Via asks for rport: {} does not honour it", response.path.source)
-    } else {
-        "and its Via does not ask for rport".to_owned()
-    };
-    // Without rport the response has to go to the port that Via names (RFC 3261 §18.2.2).
-    let ask = format!("Let {from} put rport into its Via (RFC 3581 §3).");
-    let answer_there = match asks {
-        true => format!(
-            "Let {} answer to the address and port that the request came from (RFC 3581 §4).",
-            response.path.source
-        ),
-        false => format!(
-            "Or let {} answer to where the request came from although it does not ask for that (force_rport).",
-            response.path.source
-        ),
-    };
-    let port = if from.ip() == to.ip() {
-        ("udp.dstport", to.port().to_string())
-    } else {
-        (destination_field(to.ip()), to.ip().to_string())
-    };
-    let mut errors = case.call.icmp.iter().filter(|icmp| astray.is_quoted(case, icmp));
-    let icmp = errors.clone().find(|icmp| icmp.message == response.id).or_else(|| errors.next());
-    let went = match icmp {
-        Some(icmp) => {
-            format!("The response went to {to}, where {} answered with ICMP {},", icmp.reporter, icmp_name(icmp.what))
-        }
-        None => format!("The response went to {to},"),
-    };
-    let finding = Finding::of(&RULE, Confidence::Proven).explains(case.call.final_status);
+    let icmp = astray.error(case);
+    let finding =
+        Finding::of(&RULE, Confidence::Proven).explains(case.call.final_status).because(astray.explanation(icmp)?);
     let finding = if case.call.is_answered() { finding.drops_the_call() } else { finding };
-    let mut finding = finding
-        .sender(if asks { Role::Uas } else { Role::Uac }, if asks { response } else { request })
-        .because(format!(
-            "The {} came from {from}, {cause}. {went} and {from} goes on repeating its request: it never gets it.",
-            request.message.method()?
-        ))
-        .fix(if asks { answer_there.clone() } else { ask.clone() })
-        .fix(if asks { ask } else { answer_there })
-        .claim(request, "udp.srcport", from.port().to_string(), "where the request came from")
-        .claim_header(
-            request,
-            "Via",
-            if asks { "rport asks for answers there" } else { "no rport asks for answers there" },
-        )
-        .claim(response, port.0, port.1, "where the response went");
+    let mut finding = astray.proved(astray.advised(finding));
     if let Some(icmp) = icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it was not delivered", icmp_name(icmp.what));
     }
-    if let Some(last) = request.repeats.last() {
-        finding = finding.claim_at(
-            *last,
-            "sip.Method",
-            request.message.method()?.name(),
-            "the request, repeated after its response",
-        );
+    if let Some(last) = astray.request.repeats.last() {
+        let method = astray.request.message.method()?.name();
+        finding = finding.claim_at(*last, "sip.Method", method, "the request, repeated after its response");
     }
     Some(
         finding
@@ -106,15 +56,72 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 pub(super) struct Astray<'a> {
     request: &'a Heard,
     response: &'a Heard,
+    /// True if the request asks for its answers at where it came from (RFC 3581).
+    asks: bool,
 }
 
-impl Astray<'_> {
+impl<'a> Astray<'a> {
     /// True if an ICMP error quotes a response that went that way.
     pub(super) fn is_quoted(&self, case: &Case<'_>, icmp: &IcmpSeen) -> bool {
         let quoted = case.call.message(icmp.message);
         quoted.transaction == self.request.transaction
             && !quoted.message.is_request()
             && quoted.path.destination == self.response.path.destination
+    }
+
+    /// The error that came back for this response, or else for another one to the same request.
+    fn error(&self, case: &Case<'a>) -> Option<&'a IcmpSeen> {
+        let mut errors = case.call.icmp.iter().filter(|icmp| self.is_quoted(case, icmp));
+        errors.clone().find(|icmp| icmp.message == self.response.id).or_else(|| errors.next())
+    }
+
+    fn explanation(&self, icmp: Option<&IcmpSeen>) -> Option<String> {
+        let (from, to) = (self.request.path.source, self.response.path.destination);
+        let cause = match self.asks {
+            true => format!("although its Via asks for rport: {} does not honour it", self.response.path.source),
+            false => "and its Via does not ask for rport".to_owned(),
+        };
+        let answered = match icmp {
+            Some(icmp) => format!(" where {} answered with ICMP {},", icmp.reporter, icmp_name(icmp.what)),
+            None => String::new(),
+        };
+        Some(format!(
+            "The {} came from {from}, {cause}. The response went to {to},{answered} and {from} goes on repeating its \
+             request: it never gets it.",
+            self.request.message.method()?
+        ))
+    }
+
+    /// Without rport the response has to go to the port that Via names (RFC 3261 §18.2.2).
+    fn advised(&self, finding: Finding) -> Finding {
+        let (client, server) = (self.request.path.source, self.response.path.source);
+        let ask = format!("Let {client} put rport into its Via (RFC 3581 §3).");
+        match self.asks {
+            true => finding
+                .sender(Role::Uas, self.response)
+                .fix(format!("Let {server} answer to the address and port that the request came from (RFC 3581 §4)."))
+                .fix(ask),
+            false => finding.sender(Role::Uac, self.request).fix(ask).fix(format!(
+                "Or let {server} answer to where the request came from although it does not ask for that \
+                 (force_rport)."
+            )),
+        }
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let (from, to) = (self.request.path.source, self.response.path.destination);
+        let asks = match self.asks {
+            true => "rport asks for answers there",
+            false => "no rport asks for answers there",
+        };
+        let finding = finding
+            .claim(self.request, "udp.srcport", from.port().to_string(), "where the request came from")
+            .claim_header(self.request, "Via", asks);
+        let went = "where the response went";
+        match from.ip() == to.ip() {
+            true => finding.claim(self.response, "udp.dstport", to.port().to_string(), went),
+            false => finding.claim(self.response, destination_field(to.ip()), to.ip().to_string(), went),
+        }
     }
 }
 
@@ -126,5 +133,6 @@ pub(super) fn astray<'a>(case: &Case<'a>) -> Option<Astray<'a>> {
     }
     let (vias, answered) = (request.message.vias(), response.message.vias());
     let is_its_own = answered.first()?.branch() == vias.first()?.branch();
-    (is_its_own && request.path.source != response.path.destination).then_some(Astray { request, response })
+    let asks = vias.first()?.parameters.has("rport");
+    (is_its_own && request.path.source != response.path.destination).then_some(Astray { request, response, asks })
 }

@@ -90,60 +90,23 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
 
 /// A proxy tells its caller a failure, although what it forwarded was answered.
 fn of_answer(case: &Case<'_>) -> Option<Finding> {
-    let AnswerUnheard { invite, success, told } = answer_unheard(case)?;
+    let unheard = answer_unheard(case)?;
+    let AnswerUnheard { invite, success, told } = unheard;
     let (server, proxy) = (success.path.source, invite.path.source);
     let (answer, status) = (success.message.status()?, told.message.status()?);
-    let copies = invite.repeats.iter().filter(|copy| **copy > success.place).count();
-    let goes_on = match copies {
-        0 => String::new(),
-        _ => format!(" It sent the INVITE {} more after the answer.", times(copies.try_into().unwrap_or(u32::MAX))),
-    };
     let got = others_that_arrived(case, invite, success);
-    let seems = match got.is_empty() {
-        true => {
-            format!("so it seems not to get into the proxy: it is lost between here and {proxy}, or dropped there.")
-        }
-        false => format!(
-            "and other messages of {server} do get into the proxy, which {}. So the way is open, and only the \
-             {answer} has no effect: {proxy} drops or ignores it, or something just before it does.",
-            list(&got.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>())
-        ),
-    };
     let finding = Finding::of(&RULE, Confidence::Possible)
         .explains(case.call.final_status)
         .party(Role::Network, Some(proxy))
         .because(format!(
             "{server} answered the INVITE of {proxy} with {answer}, repeated that {}, and got no ACK, and the caller \
-             was told {status} all the same.{goes_on} The answer fits the INVITE, {seems}",
-            times(success.repeated)
-        ));
-    let finding = match got.is_empty() {
-        true => finding
-            .fix(format!(
-                "Look at the firewall of {} itself: a packet filter drops what a capture there still shows.",
-                proxy.ip()
-            ))
-            .fix(format!("Capture at {} (command below): do the responses arrive there?", proxy.ip())),
-        false => finding
-            .fix(format!(
-                "Look in the log of {proxy} for this Call-ID: does it name the {answer}, and a reason to drop it?"
-            ))
-            .fix(format!(
-                "Capture at {} (command below): if the {answer} does not arrive there while the others do, look what \
-                 sets it apart from them, such as its size, and what filters by that. A packet filter on {} itself \
-                 drops what a capture there still shows.",
-                proxy.ip(),
-                proxy.ip()
-            )),
-    };
-    let mut finding = finding
-        .next_capture(capture_at_client(invite))
-        .claim_method(invite, "the INVITE that was answered")
-        .claim_status(success, "the answer to it");
-    if let Some(last) = success.repeats.last() {
-        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last copy");
-    }
+             was told {status} all the same.{} The answer fits the INVITE, {}",
+            times(success.repeated),
+            unheard.goes_on(),
+            unheard.seems(answer, &got)
+        ))
+        .next_capture(capture_at_client(invite));
+    let mut finding = unheard.proved(unheard.advised(finding, answer, &got));
     for (shown, _) in &got {
         finding = finding.claim_status(shown, "so another message of the same sender got into the proxy");
     }
@@ -194,6 +157,68 @@ struct AnswerUnheard<'a> {
     success: &'a Heard,
     /// What the caller was told in the end.
     told: &'a Heard,
+}
+
+impl AnswerUnheard<'_> {
+    /// That the INVITE was repeated after its answer, as a sentence of its own.
+    fn goes_on(&self) -> String {
+        match self.invite.repeats.iter().filter(|copy| **copy > self.success.place).count() {
+            0 => String::new(),
+            copies => {
+                let times = times(copies.try_into().unwrap_or(u32::MAX));
+                format!(" It sent the INVITE {times} more after the answer.")
+            }
+        }
+    }
+
+    /// What seems to become of the answer, as the end of a sentence; beside it stands what did arrive.
+    fn seems(&self, answer: StatusCode, got: &[(&Heard, String)]) -> String {
+        let (server, proxy) = (self.success.path.source, self.invite.path.source);
+        match got {
+            [] => {
+                format!("so it seems not to get into the proxy: it is lost between here and {proxy}, or dropped there.")
+            }
+            got => format!(
+                "and other messages of {server} do get into the proxy, which {}. So the way is open, and only the \
+                 {answer} has no effect: {proxy} drops or ignores it, or something just before it does.",
+                list(&got.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>())
+            ),
+        }
+    }
+
+    fn advised(&self, finding: Finding, answer: StatusCode, got: &[(&Heard, String)]) -> Finding {
+        let proxy = self.invite.path.source;
+        let host = proxy.ip();
+        if got.is_empty() {
+            return finding
+                .fix(format!(
+                    "Look at the firewall of {host} itself: a packet filter drops what a capture there still shows."
+                ))
+                .fix(format!("Capture at {host} (command below): do the responses arrive there?"));
+        }
+        finding
+            .fix(format!(
+                "Look in the log of {proxy} for this Call-ID: does it name the {answer}, and a reason to drop it?"
+            ))
+            .fix(format!(
+                "Capture at {host} (command below): if the {answer} does not arrive there while the others do, look \
+                 what sets it apart from them, such as its size, and what filters by that. A packet filter on {host} \
+                 itself drops what a capture there still shows."
+            ))
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let success = self.success;
+        let finding =
+            finding.claim_method(self.invite, "the INVITE that was answered").claim_status(success, "the answer to it");
+        match success.repeats.last() {
+            Some(last) => {
+                let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+                finding.claim_at(*last, "sip.CSeq", cseq, "its last copy")
+            }
+            None => finding,
+        }
+    }
 }
 
 /// The 2xx that a proxy did not pass on, and that was repeated until the proxy told its caller a failure.

@@ -42,63 +42,38 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
     let last = last_that_took_it(case, deciding)?;
-    let (method, is_invite) = (&deciding.method, deciding.is_initial_invite());
     let request = case.call.request_of(last)?;
     let trying = case.provisionals(last).find(|heard| is_trying(heard))?;
     let end = end_of_wait(case, request);
     let silence = end.time.since(trying.place.time);
     let is_silent_to_the_end = matches!(end.kind, Kind::EndOfCapture);
-    if silence < SILENCE || (is_silent_to_the_end && is_cut_off(case, request, end.time)) {
+    if silence < SILENCE || (is_silent_to_the_end && is_cut_off(case, request, end.time)) || !end.is_of_silence() {
         return None;
     }
-    let ended = match end.kind {
-        Kind::Response(response, status) => {
-            if !matches!(status.get(), 408 | 487 | 504) {
-                return None;
-            }
-            Some((response, status))
-        }
-        _ => None,
+    let (hop, method) = (trying.path.source, &deciding.method);
+    let (it, answers) = match deciding.is_initial_invite() {
+        true => ("the call", "180, 183 or a final response"),
+        false => ("it", "a final response"),
     };
-    let confidence = match end.kind {
-        Kind::EndOfCapture if case.call.outcome == Outcome::Unfinished => Confidence::Unseen,
-        _ if case.capture.drops > 0 => Confidence::Possible,
-        _ => Confidence::Likely,
-    };
-    let hop = trying.path.source;
-    let words = match end.kind {
-        Kind::Cancel(cancel) => until_cancelled(case, last, cancel),
-        Kind::Response(_, status) => format!("until the {status}"),
-        Kind::EndOfCapture => "until the capture ended".to_owned(),
-    };
-    let mut finding = Finding::of(&RULE, confidence)
-        .explains(ended.map(|(_, status)| status))
+    let finding = Finding::of(&RULE, end.confidence(case))
+        .explains(end.status())
         .sender(Role::Proxy, trying)
         .because(format!(
-            "{hop} confirmed the {method} with 100 after {}, and then nothing came from it for {} {words}. It took {} \
+            "{hop} confirmed the {method} with 100 after {}, and then nothing came from it for {} {}. It took {it} \
              over; what is silent lies behind it, or in its own look-up.",
             length(trying.place.time.since(request.place.time)),
             length(silence),
-            if is_invite { "the call" } else { "it" }
+            end.words(case, last)
         ))
         .fix(format!("Look at {hop}: where did it send this {method}, and what did it get?"))
         .fix("Let that hop give up sooner on a silent target and try the next one.")
         .claim_method(request, "the request")
         .claim_status(trying, "the next hop has it")
-        .claim_absent(
-            trying.place,
-            if is_invite { "180, 183 or a final response" } else { "a final response" },
-            format!("nothing for {}", length(silence)),
-        )
+        .claim_absent(trying.place, answers, format!("nothing for {}", length(silence)))
         .refuted("next-hop-silent", "the next hop answered with 100")
         .refuted("timeout-behind-proxy", "the leg behind that hop is not in the capture")
         .next_capture(capture_at(hop.ip(), trying.path));
-    finding = match end.kind {
-        Kind::Response(response, _) => finding.claim_status(response, "the end of the wait"),
-        Kind::Cancel(cancel) => finding.claim_method(cancel, "the end of the wait"),
-        Kind::EndOfCapture => finding,
-    };
-    Some(finding)
+    Some(end.claimed(finding))
 }
 
 /// An INVITE that a hop took over and said nothing of until it was cancelled.
@@ -172,6 +147,45 @@ enum Kind<'a> {
     Cancel(&'a Heard),
     Response(&'a Heard, StatusCode),
     EndOfCapture,
+}
+
+impl End<'_> {
+    /// True unless a response ended the wait that tells of something else.
+    fn is_of_silence(&self) -> bool {
+        self.status().is_none_or(|status| matches!(status.get(), 408 | 487 | 504))
+    }
+
+    fn status(&self) -> Option<StatusCode> {
+        match self.kind {
+            Kind::Response(_, status) => Some(status),
+            Kind::Cancel(_) | Kind::EndOfCapture => None,
+        }
+    }
+
+    fn confidence(&self, case: &Case<'_>) -> Confidence {
+        match self.kind {
+            Kind::EndOfCapture if case.call.outcome == Outcome::Unfinished => Confidence::Unseen,
+            _ if case.capture.drops > 0 => Confidence::Possible,
+            _ => Confidence::Likely,
+        }
+    }
+
+    /// Until when the request waited, as the end of a sentence.
+    fn words(&self, case: &Case<'_>, last: &Transaction) -> String {
+        match self.kind {
+            Kind::Cancel(cancel) => until_cancelled(case, last, cancel),
+            Kind::Response(_, status) => format!("until the {status}"),
+            Kind::EndOfCapture => "until the capture ended".to_owned(),
+        }
+    }
+
+    fn claimed(&self, finding: Finding) -> Finding {
+        match self.kind {
+            Kind::Response(response, _) => finding.claim_status(response, "the end of the wait"),
+            Kind::Cancel(cancel) => finding.claim_method(cancel, "the end of the wait"),
+            Kind::EndOfCapture => finding,
+        }
+    }
 }
 
 /// What ended the wait for an INVITE: the CANCEL, the final response, or the end of the capture.

@@ -1,12 +1,15 @@
+use std::borrow::Cow;
+
 use crate::call::{Failure, Heard, Kind, Occupancy};
 use crate::catalogue::{Topic, warning};
 use crate::diagnosis::announced::Told;
-use crate::diagnosis::bound::bound;
+use crate::diagnosis::bound::{Bound, bound};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
-use crate::diagnosis::signed_off::signed_off;
-use crate::diagnosis::words::{a_code, length};
+use crate::diagnosis::said::Full;
+use crate::diagnosis::signed_off::{SignedOff, signed_off};
+use crate::diagnosis::words::a_code;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Warning;
 
@@ -56,133 +59,229 @@ pub(super) fn says_absent(case: &Case<'_>, response: &Heard) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
-    let response = case.response(failure);
-    let told = case.told(response);
-    let cause = told.map(|told| told.cause);
-    // Subscriber absent says it whatever the code is.
-    if failure.status.get() != 480 && cause != Some(20) {
-        return None;
-    }
-    // Before it says that the subscriber is absent, a network may play an announcement (183).
-    let absent = says_absent(case, response);
-    // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
-    if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
-        return None;
-    }
-    let rang = case.rang_or_waited(failure).is_some() && (!absent || case.was_alerting());
-    if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
-        return None;
-    }
-    if case.telling_cause(response).is_some_and(|cause| cause != 20) {
-        return None;
-    }
-    let is_device = is_device(case, failure) && cause != Some(NOBODY_RESPONDS);
-    let undisturbed = !absent && case.says_any(response, UNDISTURBED);
-    let role = if undisturbed || is_device && !absent { Role::Uas } else { case.role_of_responder(response) };
-    let is_plain = matches!(cause, None | Some(0 | 16 | 18 | 20 | 31));
-    let confidence = if is_plain { Confidence::Likely } else { Confidence::Possible };
-    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(role, response);
+    let unreachable = Unreachable::of(case)?;
+    let finding = Finding::of(&RULE, unreachable.confidence())
+        .explains(Some(unreachable.failure.status))
+        .sender(unreachable.role(), unreachable.response);
     if !case.wants_words() {
         return Some(finding);
     }
-    let callee = case.callee(failure);
-    let (responder, code) = (response.path.source, failure.status);
-    let quotation = match told.filter(Told::is_announced) {
-        Some(told) => format!("; {} before it says so with Q.850 cause {}", a_code(told.bearer), told.cause),
-        None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
-    };
-    let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
-    let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
-    let registered = match (&gone, &bound) {
-        (Some(gone), _) => Some(format!("no device of the callee is registered; {}", gone.words())),
-        (None, Some(bound)) if absent => {
-            Some(format!("it knows of no device of the callee, although {}", bound.words()))
-        }
-        (None, Some(bound)) => {
-            Some(format!("no device of the callee could be reached, or do not disturb is set; {}", bound.words()))
-        }
-        (None, None) => None,
-    };
-    // A Warning that says neither that nobody is there nor that nobody wants to be disturbed names another ground.
-    let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
-    let warning =
-        warning.filter(|_| !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]));
-    let what = match (absent, is_device) {
-        _ if warning.is_some() => "the ground is what it warns of",
-        _ if registered.is_some() => registered.as_deref().unwrap_or_default(),
-        (true, _) => "no device of the callee is registered",
-        _ if undisturbed => "the callee was reached, and do not disturb is set",
-        (false, true) => "the device refuses calls for now, as with do not disturb",
-        (false, false) => "no device of the callee is registered, or do not disturb is set, or no way leads there now",
-    };
-    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    let service = case.service_asked_for(failure);
-    let full = case.what_is_full(response);
-    let what = match (&service, full) {
-        (Some(_), _) => "nobody who gives that service could be reached, or no way leads there now",
-        (None, Some(full)) => full.says(),
-        (None, None) => what,
-    };
-    let (noun, is_call) = (case.noun(), case.call.kind == Kind::Call);
-    let silence = if is_call { ", and nothing had rung" } else { "" };
-    let because =
-        format!("{responder} answered the {noun} to \"{callee}\" with {code}{after}{silence}: {what}{quotation}.");
-    let mut finding = finding.because(because);
-    if !is_call {
-        finding = finding.titled("The recipient cannot be reached now");
-    }
-    if let Some(name) = &service {
-        finding =
-            finding.titled("Nobody who gives this service can be reached now").fix(way_to_service(responder, name));
-    } else if let Some(full) = full {
-        finding = finding.titled("There is no room for the call now").fix(full.fix(responder));
-    } else if undisturbed {
-        finding = finding
-            .fix(format!("Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."))
-            .fix("If callers should reach a voicemail then, let the server divert 480.");
-    } else if let Some(warning) = &warning {
-        finding = of_warning(finding, case, failure, warning, &callee);
-    } else if is_device && !absent {
-        finding = finding
-            .fix(format!("Look on the device at {responder} for do not disturb, a paused account or all lines in use."))
-            .fix("If callers should reach a voicemail then, let the server divert 480.");
-    } else if let Some(gone) = &gone {
-        finding = gone.prove(finding, &callee);
-    } else if let Some(bound) = &bound {
-        finding = bound
-            .prove(finding, &callee, &responder.to_string())
-            .fix("If all of that is in order, look for do not disturb, and for a diversion that leads nowhere.");
-    } else {
-        finding = of_registration(finding, case, response, &callee);
-    }
-    finding = finding.claim_status(response, "the callee is not available");
-    if full.is_some() && warning.is_none() {
-        finding = finding.claim_own_words(case, response);
-    }
-    if warning.is_some() {
-        finding = finding.claim_header(response, "Warning", "the ground that it names");
-    }
-    if let Some(request) = case.request(failure) {
-        finding = finding.claim_request_uri(request, "the callee");
-    }
-    if let Some(told) = told {
-        finding = told.claimed(finding, "the network's own cause");
-    }
-    // An announcement may have been played all the same.
-    let no_answer = match (case.ringing(failure.transaction), case.alerting_or_progress(failure.transaction)) {
-        (Some(_), _) => format!("no 180 came before the {code} on any hop"),
-        (None, Some(progress)) => {
-            format!("{} came before the {code}, and none that says that a device rings", a_code(progress))
-        }
-        (None, None) => format!("no 180 to 189 came before the {code} on any hop"),
+    let seen = Seen::of(&unreachable);
+    let finding = finding.because(unreachable.explanation(&seen));
+    let finding = match case.call.kind {
+        Kind::Call => finding,
+        _ => finding.titled("The recipient cannot be reached now"),
     };
     Some(
-        finding
-            .refuted("callee-did-not-answer", no_answer)
+        unreachable
+            .proved(unreachable.advised(finding, &seen), &seen)
+            .refuted("callee-did-not-answer", unreachable.why_nobody_was_asked())
             .refuted("user-unknown", "480 is sent for a callee that is known; an unknown one gets 404"),
     )
 }
+
+/// A refusal that says that the callee is not there now, and nothing rang.
+struct Unreachable<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    told: Option<Told<'a>>,
+    /// True if it says that no device is registered. Before that a network may play an announcement (183).
+    absent: bool,
+    /// True if it says that the callee wants no calls.
+    undisturbed: bool,
+    /// True if a device says so, and no server.
+    is_device: bool,
+}
+
+impl<'a> Unreachable<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Unreachable<'a>> {
+        let failure = case.failure().filter(|failure| failure.status.get() >= 400)?;
+        let response = case.response(failure);
+        let told = case.told(response);
+        let cause = told.map(|told| told.cause);
+        // Subscriber absent says it whatever the code is.
+        if failure.status.get() != 480 && cause != Some(20) {
+            return None;
+        }
+        let absent = says_absent(case, response);
+        // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
+        if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
+            return None;
+        }
+        let rang = case.rang_or_waited(failure).is_some() && (!absent || case.was_alerting());
+        if rang || matches!(case.call.kind, Kind::Registration | Kind::Options) {
+            return None;
+        }
+        if case.telling_cause(response).is_some_and(|cause| cause != 20) {
+            return None;
+        }
+        let is_device = is_device(case, failure) && cause != Some(NOBODY_RESPONDS);
+        let undisturbed = !absent && case.says_any(response, UNDISTURBED);
+        Some(Unreachable { case, failure, response, told, absent, undisturbed, is_device })
+    }
+
+    fn confidence(&self) -> Confidence {
+        match self.told.map(|told| told.cause) {
+            None | Some(0 | 16 | 18 | 20 | 31) => Confidence::Likely,
+            Some(_) => Confidence::Possible,
+        }
+    }
+
+    fn role(&self) -> Role {
+        match self.undisturbed || self.is_device && !self.absent {
+            true => Role::Uas,
+            false => self.case.role_of_responder(self.response),
+        }
+    }
+
+    fn explanation(&self, seen: &Seen<'_>) -> String {
+        let Unreachable { case, failure, response, .. } = *self;
+        let after = case.after(failure);
+        let silence = if case.call.kind == Kind::Call { ", and nothing had rung" } else { "" };
+        let quotation = match self.told.filter(Told::is_announced) {
+            Some(told) => format!("; {} before it says so with Q.850 cause {}", a_code(told.bearer), told.cause),
+            None => case.said_beside_code(response),
+        };
+        format!(
+            "{} answered the {} to \"{}\" with {}{after}{silence}: {}{quotation}.",
+            response.path.source,
+            case.noun(),
+            case.callee(failure),
+            failure.status,
+            self.what(seen)
+        )
+    }
+
+    /// Why the callee is not there.
+    fn what(&self, seen: &Seen<'_>) -> Cow<'static, str> {
+        if seen.service.is_some() {
+            return "nobody who gives that service could be reached, or no way leads there now".into();
+        }
+        if let Some(full) = seen.full {
+            return full.says().into();
+        }
+        if seen.warning.is_some() {
+            return "the ground is what it warns of".into();
+        }
+        if let Some(registered) = self.what_is_registered(seen) {
+            return registered.into();
+        }
+        match (self.absent, self.is_device) {
+            (true, _) => "no device of the callee is registered",
+            _ if self.undisturbed => "the callee was reached, and do not disturb is set",
+            (false, true) => "the device refuses calls for now, as with do not disturb",
+            (false, false) => {
+                "no device of the callee is registered, or do not disturb is set, or no way leads there now"
+            }
+        }
+        .into()
+    }
+
+    /// What the capture shows of the callee's registration.
+    fn what_is_registered(&self, seen: &Seen<'_>) -> Option<String> {
+        match (&seen.gone, &seen.bound) {
+            (Some(gone), _) => Some(format!("no device of the callee is registered; {}", gone.words())),
+            (None, Some(bound)) if self.absent => {
+                Some(format!("it knows of no device of the callee, although {}", bound.words()))
+            }
+            (None, Some(bound)) => {
+                Some(format!("no device of the callee could be reached, or do not disturb is set; {}", bound.words()))
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn advised(&self, finding: Finding, seen: &Seen<'_>) -> Finding {
+        let (case, failure, responder) = (self.case, self.failure, self.response.path.source);
+        let callee = case.callee(failure);
+        if let Some(name) = &seen.service {
+            let titled = finding.titled("Nobody who gives this service can be reached now");
+            return titled.fix(way_to_service(responder, name));
+        }
+        if let Some(full) = seen.full {
+            return finding.titled("There is no room for the call now").fix(full.fix(responder));
+        }
+        if self.undisturbed {
+            return finding
+                .fix(format!(
+                    "Take do not disturb off: on the device of \"{callee}\", or in its account on {responder}."
+                ))
+                .fix(TO_VOICEMAIL);
+        }
+        if let Some(warning) = &seen.warning {
+            return of_warning(finding, case, failure, warning, &callee);
+        }
+        if self.is_device && !self.absent {
+            return finding
+                .fix(format!(
+                    "Look on the device at {responder} for do not disturb, a paused account or all lines in use."
+                ))
+                .fix(TO_VOICEMAIL);
+        }
+        match (&seen.gone, &seen.bound) {
+            (Some(gone), _) => gone.prove(finding, &callee),
+            (None, Some(bound)) => bound
+                .prove(finding, &callee, &responder.to_string())
+                .fix("If all of that is in order, look for do not disturb, and for a diversion that leads nowhere."),
+            (None, None) => of_registration(finding, case, self.response, &callee),
+        }
+    }
+
+    fn proved(&self, finding: Finding, seen: &Seen<'_>) -> Finding {
+        let Unreachable { case, response, .. } = *self;
+        let finding = finding.claim_status(response, "the callee is not available");
+        let mut finding = match &seen.warning {
+            Some(_) => finding.claim_header(response, "Warning", "the ground that it names"),
+            None if seen.full.is_some() => finding.claim_own_words(case, response),
+            None => finding,
+        };
+        if let Some(request) = case.request(self.failure) {
+            finding = finding.claim_request_uri(request, "the callee");
+        }
+        match self.told {
+            Some(told) => told.claimed(finding, "the network's own cause"),
+            None => finding,
+        }
+    }
+
+    /// That no device rang. An announcement may have been played all the same.
+    fn why_nobody_was_asked(&self) -> String {
+        let (code, transaction) = (self.failure.status, self.failure.transaction);
+        match (self.case.ringing(transaction), self.case.alerting_or_progress(transaction)) {
+            (Some(_), _) => format!("no 180 came before the {code} on any hop"),
+            (None, Some(progress)) => {
+                format!("{} came before the {code}, and none that says that a device rings", a_code(progress))
+            }
+            (None, None) => format!("no 180 to 189 came before the {code} on any hop"),
+        }
+    }
+}
+
+/// What else is seen of a callee that is not there.
+struct Seen<'a> {
+    /// The service that was asked for, where nobody was called by name.
+    service: Option<String>,
+    full: Option<Full>,
+    /// A Warning that says neither that nobody is there nor that nobody wants to be disturbed names another ground.
+    warning: Option<Warning>,
+    gone: Option<SignedOff<'a>>,
+    bound: Option<Bound<'a>>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(unreachable: &Unreachable<'a>) -> Seen<'a> {
+        let Unreachable { case, failure, response, absent, undisturbed, is_device, .. } = *unreachable;
+        let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
+        let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
+        let is_other = !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]);
+        let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
+        let (service, full) = (case.service_asked_for(failure), case.what_is_full(response));
+        Seen { service, full, warning: warning.filter(|_| is_other), gone, bound }
+    }
+}
+
+const TO_VOICEMAIL: &str = "If callers should reach a voicemail then, let the server divert 480.";
 
 /// What to do where a Warning names the ground (RFC 3261 §20.43; RFC 5630 §5).
 fn of_warning(finding: Finding, case: &Case<'_>, failure: &Failure, warned: &Warning, callee: &str) -> Finding {

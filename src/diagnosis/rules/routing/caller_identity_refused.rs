@@ -71,82 +71,113 @@ pub(super) fn rejects_anonymous(case: &Case<'_>, failure: &Failure) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[403, 433, 480, 486, 600, 603])?;
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    let code = failure.status.get();
-    let holds = match code {
-        433 => true,
-        403 => speaks_of_caller(case, response),
-        _ => rejects_anonymous(case, failure),
-    };
-    if !holds {
-        return None;
-    }
-    let is_withheld = withholds(request);
-    let shown = |request: &Heard| request.message.from().map(|from| from.parsed().bare_user().to_owned());
-    // Who first withheld the number, or showed this one, wrote it. A network may assert another one (RFC 3325).
-    let asserted = |request: &Heard| request.message.headers("P-Asserted-Identity");
-    let is_of_asserted = case.says_any(response, &["asserted"]);
-    let request = case.first_with(request, |before| match is_withheld {
-        true => withholds(before),
-        false if is_of_asserted && asserted(before) != asserted(request) => false,
-        false => shown(before) == shown(request) && !withholds(before),
-    });
-    let from = request.message.from()?;
-    let asserted = request.message.header("P-Asserted-Identity").map(|value| value.into_owned());
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let client = request.path.source;
-    let what = match (is_withheld, code) {
-        (true, _) => "the call withholds the caller's number".to_owned(),
-        (false, 433) => format!(
-            "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this point, \
-             or what is shown is not taken for one",
-            from.uri
-        ),
-        (false, _) => format!("From shows {}", from.uri),
-    };
-    let because = format!(
-        "{} refused the call because of the caller's identity ({code}): {what}{quotation}.",
-        response.path.source
-    );
-    let mut finding = Finding::of(&RULE, if code == 433 { Confidence::Proven } else { Confidence::Likely })
-        .explains(Some(failure.status))
+    let refused = Refused::of(case)?;
+    let request = refused.request;
+    let is_stated = refused.code() == 433;
+    let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely })
+        .explains(Some(refused.failure.status))
         .sender(case.role_of_sender(request), request)
-        .because(because);
-    finding = match (is_withheld, code) {
-        (true, _) => finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id.")),
-        (false, 433) => finding.fix(format!(
-            "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show one \
-             with country code (E.164) in From and P-Asserted-Identity."
-        )),
-        (false, _) => finding.fix(format!(
-            "Let {client} show a number that belongs to the account, with country code (E.164), in From and \
-             P-Asserted-Identity."
-        )),
+        .because(refused.explanation()?);
+    let finding = refused.proved(refused.advised(finding));
+    let finding = match OF_CALLEE.contains(&refused.code()) {
+        true => finding
+            .refuted("rejected-by-callee", "its words name the withheld number as the ground")
+            .refuted("callee-unreachable", "its words name the withheld number as the ground"),
+        false => finding,
     };
-    let about = match code {
+    let about = match refused.code() {
         433 | 480 | 486 | 600 | 603 => "the refusal speaks of anonymity",
         _ => "the refusal speaks of the caller's number",
     };
-    finding = finding
-        .fix(format!(
-            "If the number is right, ask the operator of {} which numbers the account may show.",
-            response.path.source
-        ))
-        .claim_header(request, "From", "who calls, as the request shows it");
-    if asserted.is_some() {
-        finding = finding.claim_header(request, "P-Asserted-Identity", "the identity that is asserted");
-    }
-    if OF_CALLEE.contains(&code) {
-        finding = finding
-            .refuted("rejected-by-callee", "its words name the withheld number as the ground")
-            .refuted("callee-unreachable", "its words name the withheld number as the ground");
-    }
-    Some(
-        finding
-            .claim_header(request, "Privacy", "what the caller asks to withhold")
-            .claim_status(response, "the call is refused")
-            .claim_own_words(case, response)
-            .refuted("refused-by-policy", about),
-    )
+    Some(finding.refuted("refused-by-policy", about))
 }
+
+/// A refusal because of the identity of the caller.
+struct Refused<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    /// The request, as who first withheld the number, or showed this one, wrote it.
+    request: &'a Heard,
+    response: &'a Heard,
+    is_withheld: bool,
+}
+
+impl<'a> Refused<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Refused<'a>> {
+        let failure = case.failure_with(&[403, 433, 480, 486, 600, 603])?;
+        let (request, response) = (case.request(failure)?, case.response(failure));
+        let holds = match failure.status.get() {
+            433 => true,
+            403 => speaks_of_caller(case, response),
+            _ => rejects_anonymous(case, failure),
+        };
+        if !holds {
+            return None;
+        }
+        let is_withheld = withholds(request);
+        let shown = |request: &Heard| request.message.from().map(|from| from.parsed().bare_user().to_owned());
+        // A network may assert another one (RFC 3325).
+        let asserted = |request: &Heard| request.message.headers("P-Asserted-Identity");
+        let is_of_asserted = case.says_any(response, &["asserted"]);
+        let request = case.first_with(request, |before| match is_withheld {
+            true => withholds(before),
+            false if is_of_asserted && asserted(before) != asserted(request) => false,
+            false => shown(before) == shown(request) && !withholds(before),
+        });
+        Some(Refused { case, failure, request, response, is_withheld })
+    }
+
+    fn code(&self) -> u16 {
+        self.failure.status.get()
+    }
+
+    fn explanation(&self) -> Option<String> {
+        let from = self.request.message.from()?;
+        let what = match (self.is_withheld, self.code()) {
+            (true, _) => "the call withholds the caller's number".to_owned(),
+            (false, 433) => format!(
+                "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this \
+                 point, or what is shown is not taken for one",
+                from.uri
+            ),
+            (false, _) => format!("From shows {}", from.uri),
+        };
+        Some(format!(
+            "{} refused the call because of the caller's identity ({}): {what}{}.",
+            self.response.path.source,
+            self.code(),
+            self.case.said_beside_code(self.response)
+        ))
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let client = self.request.path.source;
+        let finding = match (self.is_withheld, self.code()) {
+            (true, _) => {
+                finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id."))
+            }
+            (false, 433) => finding.fix(format!(
+                "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show \
+                 one with country code (E.164) in From and P-Asserted-Identity."
+            )),
+            (false, _) => finding.fix(format!(
+                "Let {client} show a number that belongs to the account, with country code (E.164), in From and \
+                 P-Asserted-Identity."
+            )),
+        };
+        finding.fix(format!(
+            "If the number is right, ask the operator of {} which numbers the account may show.",
+            self.response.path.source
+        ))
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        finding
+            .claim_header(self.request, "From", "who calls, as the request shows it")
+            .claim_header(self.request, "P-Asserted-Identity", "the identity that is asserted")
+            .claim_header(self.request, "Privacy", "what the caller asks to withhold")
+            .claim_status(self.response, "the call is refused")
+            .claim_own_words(self.case, self.response)
+    }
+}
+

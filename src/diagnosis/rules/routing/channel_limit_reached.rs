@@ -122,7 +122,7 @@ fn said(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
         return None;
     }
     let (client, server) = (request.path.source.ip(), response.path.source);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = case.said_beside_code(response);
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)

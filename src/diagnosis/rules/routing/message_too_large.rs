@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
@@ -28,61 +30,87 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[413, 414, 513])?;
     let (refused, response) = (case.request(failure)?, case.response(failure));
-    let server = response.path.source;
-    let bytes = refused.message.bytes().len();
-    let is_cut = refused.message.is_cut();
-    let body = refused.message.body().len();
-    // Proxies add no more than a few lines: what is large was so before them. A B2BUA writes the headers of its leg
-    // itself.
-    let call_id = |heard: &Heard| &case.call.leg(case.call.transaction(heard.transaction).leg).call_id;
-    let request = case.first_with(refused, |before| match failure.status.get() {
-        414 => before.message.request_uri() == refused.message.request_uri(),
-        _ if body > bytes / 2 => before.message.body() == refused.message.body(),
-        _ => before.message.bytes().len() >= bytes / 10 * 9 && call_id(before) == call_id(refused),
-    });
+    let large = Large { code: failure.status.get(), refused };
+    let request = large.as_written(case);
     let uri = request.message.request_uri()?.into_owned();
-    let because = match failure.status.get() {
-        414 if is_cut && !refused.message.bytes().contains(&b'\n') => {
-            format!("{server} refused the Request-URI, of which {} bytes were captured, as too long (414).", uri.len())
-        }
-        414 => format!("{server} refused a Request-URI of {} bytes as too long (414).", uri.len()),
-        code if is_cut => format!(
-            "{server} refused the request as too large ({code}): it has {} bytes, of which {bytes} were captured.",
-            bytes.saturating_add(refused.message.missing().unwrap_or_default() as usize)
-        ),
-        code => format!(
-            "{server} refused the request as too large ({code}): it has {bytes} bytes, {body} of them in its body."
-        ),
-    };
+    let server = response.path.source;
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
-        .because(because);
-    finding = match failure.status.get() {
-        414 => finding.fix(format!(
-            "Look what makes the Request-URI so long on {}: parameters that pile up, or headers in the URI.",
-            request.path.source
-        )),
-        _ if is_cut => finding.fix(format!(
-            "Look what makes the requests of {} so large: a body with many codecs and candidates, or headers such as \
-             Record-Route, History-Info and private ones.",
-            request.path.source
-        )),
-        _ if body > bytes / 2 => finding.fix(format!(
-            "Let {} offer fewer codecs and candidates: the body makes up most of the request.",
-            request.path.source
-        )),
-        _ => finding.fix(format!(
-            "Look which headers of {} are large (Record-Route, History-Info, private ones), and drop what is not \
-             needed.",
-            request.path.source
-        )),
-    };
-    finding =
-        finding.fix(format!("Or raise the limit for messages on {server}.")).claim_request_uri(request, "the request");
+        .because(format!("{server} {}", large.explanation(&uri)))
+        .fix(large.what_to_look_at(request.path.source))
+        .fix(format!("Or raise the limit for messages on {server}."))
+        .claim_request_uri(request, "the request");
     if request.message.header("Content-Length").is_some() {
         finding = finding.claim_header(request, "Content-Length", "the size of its body");
     }
     let finding = finding.claim_status(response, "refused for its size").claim_own_words(case, response);
     Some(finding.refuted("large-request-lost", "the request arrived and was answered"))
+}
+
+/// A request that was refused for its size, by this code.
+struct Large<'a> {
+    code: u16,
+    refused: &'a Heard,
+}
+
+impl<'a> Large<'a> {
+    fn bytes(&self) -> usize {
+        self.refused.message.bytes().len()
+    }
+
+    fn body(&self) -> usize {
+        self.refused.message.body().len()
+    }
+
+    /// The request on the hop on which it became so large. Proxies add no more than a few lines: what is large was so
+    /// before them. A B2BUA writes the headers of its leg itself.
+    fn as_written(&self, case: &Case<'a>) -> &'a Heard {
+        let refused = self.refused;
+        let call_id = |heard: &Heard| &case.call.leg(case.call.transaction(heard.transaction).leg).call_id;
+        case.first_with(refused, |before| match self.code {
+            414 => before.message.request_uri() == refused.message.request_uri(),
+            _ if self.body() > self.bytes() / 2 => before.message.body() == refused.message.body(),
+            _ => before.message.bytes().len() >= self.bytes() / 10 * 9 && call_id(before) == call_id(refused),
+        })
+    }
+
+    /// What the server did.
+    fn explanation(&self, uri: &str) -> String {
+        let (message, bytes) = (&self.refused.message, self.bytes());
+        match self.code {
+            414 if message.is_cut() && !message.bytes().contains(&b'\n') => {
+                format!("refused the Request-URI, of which {} bytes were captured, as too long (414).", uri.len())
+            }
+            414 => format!("refused a Request-URI of {} bytes as too long (414).", uri.len()),
+            code if message.is_cut() => format!(
+                "refused the request as too large ({code}): it has {} bytes, of which {bytes} were captured.",
+                bytes.saturating_add(message.missing().unwrap_or_default() as usize)
+            ),
+            code => format!(
+                "refused the request as too large ({code}): it has {bytes} bytes, {} of them in its body.",
+                self.body()
+            ),
+        }
+    }
+
+    /// Where its sender should save bytes.
+    fn what_to_look_at(&self, sender: SocketAddr) -> String {
+        match self.code {
+            414 => format!(
+                "Look what makes the Request-URI so long on {sender}: parameters that pile up, or headers in the URI."
+            ),
+            _ if self.refused.message.is_cut() => format!(
+                "Look what makes the requests of {sender} so large: a body with many codecs and candidates, or \
+                 headers such as Record-Route, History-Info and private ones."
+            ),
+            _ if self.body() > self.bytes() / 2 => {
+                format!("Let {sender} offer fewer codecs and candidates: the body makes up most of the request.")
+            }
+            _ => format!(
+                "Look which headers of {sender} are large (Record-Route, History-Info, private ones), and drop what \
+                 is not needed."
+            ),
+        }
+    }
 }

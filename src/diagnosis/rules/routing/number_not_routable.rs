@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::call::{Failure, Heard, Kind};
@@ -49,102 +50,132 @@ const CAUSES: &[(u32, &str)] = &[
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
     let response = case.response(failure);
-    let code = failure.status.get();
     let target = case.asked_for(failure)?;
     if target.is_service() {
         return of_service(case, failure, &target);
     }
-    let told = case.told(response);
-    let cause = told.map(|told| told.cause);
-    let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| *meaning);
-    let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
-    if !of_number && (meaning.is_none() || code < 400) || case.says_caller_unregistered(response) {
-        return None;
-    }
-    if code == 410 && cause == Some(1) {
-        return None; // number-changed: it was somebody's once.
-    }
-    if !target.is_number()
-        || matches!(case.call.kind, Kind::Registration | Kind::Options)
-        || case.redirected_by().is_some()
-    {
-        return None;
-    }
-    if case.call.transaction(failure.transaction).in_dialog || case.is_scan() || domain_not_served::holds(case, failure)
-    {
-        return None;
-    }
-    // Who is registered there, or was until it signed off, is no number without a route: `user-unknown`.
-    let is_of_user = || bound(case).is_some() || signed_off(case).is_some();
-    if matches!(code, 404 | 604) && !tells_of_a_dial_plan(case, response) && is_of_user() {
-        return None;
-    }
-    let request = case.request(failure);
-    let confidence = match told.filter(|_| meaning.is_some()) {
-        _ if code == 484 => Confidence::Proven,
-        Some(told) => told.confidence(),
-        None => Confidence::Likely,
-    };
-    let finding = Finding::of(&RULE, confidence)
+    let unrouted = Unrouted::of(case, failure, target)?;
+    let finding = Finding::of(&RULE, unrouted.confidence())
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
         return Some(finding);
     }
-    let (number, responder) = (target.bare_user(), response.path.source);
-    let said = match (told.zip(meaning), code) {
-        (Some((told, meaning)), _) => format!("with {}: {meaning}", told.beside(failure.status)),
-        (None, 484) => "with 484: it takes the number for incomplete".to_owned(),
-        (None, 485) => "with 485: the number fits several destinations".to_owned(),
-        (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
-    };
-    let quotation = case.own_phrase(response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
-    if case.call.transaction(failure.transaction).method == Method::Subscribe && meaning.is_none() {
+    let (request, number) = (case.request(failure), unrouted.target.bare_user());
+    if case.call.transaction(failure.transaction).method == Method::Subscribe && unrouted.meaning.is_none() {
         return Some(of_subscription(case, finding, request?, response, number));
     }
-    let because = format!("{responder} refused the number {number} {said}{quotation}.");
-    let ported = ported(case, &target, response);
-    let is_short = is_short_code(number);
-    let finding = match ported {
-        Some(step) => finding.fix(step),
-        None => finding,
+    let has_user = match request {
+        Some(_) => "the Request-URI has a user part",
+        None => "To has a user part",
     };
-    let mut finding = finding
-        .because(because)
-        .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
-        .fix(match number.starts_with(['*', '#', '%']) {
-            true => format!(
-                "It is a service code: look whether {responder} knows it, and whether the exchange before it should \
-                 carry it out."
-            ),
-            false if is_short => format!(
-                "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route of \
-                 its own on {responder}{}.",
-                case.settings(Topic::Routes, response)
-            ),
-            false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
-        });
-    if !is_short {
-        finding = finding.fix(format!(
-            "If number and format are right, look for a route or subscriber for it on {responder}{}.",
-            case.settings(Topic::Routes, response)
-        ));
+    Some(
+        unrouted
+            .proved(unrouted.advised(finding.because(unrouted.explanation())))
+            .refuted("user-unknown", format!("{number} is a number, not a name"))
+            .refuted("request-uri-without-user", has_user),
+    )
+}
+
+/// A number to which a server has no way.
+struct Unrouted<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    target: Cow<'a, Uri>,
+    told: Option<Told<'a>>,
+    /// What its cause says of the number.
+    meaning: Option<&'static str>,
+}
+
+impl<'a> Unrouted<'a> {
+    fn of(case: &'a Case<'a>, failure: &'a Failure, target: Cow<'a, Uri>) -> Option<Unrouted<'a>> {
+        let (response, code) = (case.response(failure), failure.status.get());
+        let told = case.told(response);
+        let cause = told.map(|told| told.cause);
+        let meaning = CAUSES.iter().find(|(known, _)| Some(*known) == cause).map(|(_, meaning)| *meaning);
+        let of_number = matches!(code, 404 | 484 | 485 | 604) && case.telling_cause(response).is_none();
+        if !of_number && (meaning.is_none() || code < 400) || case.says_caller_unregistered(response) {
+            return None;
+        }
+        if code == 410 && cause == Some(1) {
+            return None; // number-changed: it was somebody's once.
+        }
+        let is_other = matches!(case.call.kind, Kind::Registration | Kind::Options);
+        if !target.is_number() || is_other || case.redirected_by().is_some() {
+            return None;
+        }
+        let in_dialog = case.call.transaction(failure.transaction).in_dialog;
+        if in_dialog || case.is_scan() || domain_not_served::holds(case, failure) {
+            return None;
+        }
+        // Who is registered there, or was until it signed off, is no number without a route: `user-unknown`.
+        let is_of_user = || bound(case).is_some() || signed_off(case).is_some();
+        if matches!(code, 404 | 604) && !tells_of_a_dial_plan(case, response) && is_of_user() {
+            return None;
+        }
+        Some(Unrouted { case, failure, response, target, told, meaning })
     }
-    finding = match request {
-        Some(request) => finding.claim_request_uri(request, "the number that was dialled"),
-        None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
-    };
-    finding = finding.claim_status(response, "it is refused").claim_own_words(case, response);
-    if let Some(told) = told.filter(Told::is_announced) {
-        finding = told.claimed(finding, "why the call could not go on");
+
+    fn confidence(&self) -> Confidence {
+        match self.told.filter(|_| self.meaning.is_some()) {
+            _ if self.failure.status.get() == 484 => Confidence::Proven,
+            Some(told) => told.confidence(),
+            None => Confidence::Likely,
+        }
     }
-    Some(finding.refuted("user-unknown", format!("{number} is a number, not a name")).refuted(
-        "request-uri-without-user",
-        match request {
-            Some(_) => "the Request-URI has a user part",
-            None => "To has a user part",
-        },
-    ))
+
+    fn explanation(&self) -> String {
+        let said = match (self.told.zip(self.meaning), self.failure.status.get()) {
+            (Some((told, meaning)), _) => format!("with {}: {meaning}", told.beside(self.failure.status)),
+            (None, 484) => "with 484: it takes the number for incomplete".to_owned(),
+            (None, 485) => "with 485: the number fits several destinations".to_owned(),
+            (None, code) => format!("with {code}: it has no route or no subscriber for this number"),
+        };
+        let phrase = self.case.own_phrase(self.response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
+        format!("{} refused the number {} {said}{phrase}.", self.response.path.source, self.target.bare_user())
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (responder, number) = (self.response.path.source, self.target.bare_user());
+        let routes = self.case.settings(Topic::Routes, self.response);
+        let is_short = is_short_code(number);
+        let finding = match ported(self.case, &self.target, self.response) {
+            Some(step) => finding.fix(step),
+            None => finding,
+        };
+        let finding = finding
+            .fix(format!("Check {number} digit by digit: is it the number that was meant, and is it complete?"))
+            .fix(match number.starts_with(['*', '#', '%']) {
+                true => format!(
+                    "It is a service code: look whether {responder} knows it, and whether the exchange before it \
+                     should carry it out."
+                ),
+                false if is_short => format!(
+                    "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route \
+                     of its own on {responder}{routes}."
+                ),
+                false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
+            });
+        match is_short {
+            true => finding,
+            false => finding.fix(format!(
+                "If number and format are right, look for a route or subscriber for it on {responder}{routes}."
+            )),
+        }
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let finding = self
+            .case
+            .claim_asked_for(finding, self.failure, "the number that was dialled")
+            .claim_status(self.response, "it is refused")
+            .claim_own_words(self.case, self.response);
+        match self.told.filter(Told::is_announced) {
+            Some(told) => told.claimed(finding, "why the call could not go on"),
+            None => finding,
+        }
+    }
 }
 
 /// A service has no user and no device: a server finds the way to it by the place of the caller (RFC 5031 §4.2, RFC
@@ -164,7 +195,7 @@ fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Findi
         return Some(finding);
     }
     let (server, code, name) = (response.path.source, failure.status, service.service_name());
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = case.said_beside_code(response);
     Some(
         finding
             .because(format!(

@@ -1,4 +1,6 @@
-use crate::call::{Heard, Kind, timer};
+use std::time::Duration;
+
+use crate::call::{Failure, Heard, Kind, timer};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::connection_failed::tried_to_follow;
@@ -34,110 +36,162 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure()?;
-    if !(300..400).contains(&failure.status.get()) || failure.normal.is_some() {
-        return None;
-    }
-    let first = case.response(failure);
-    if closes(case, first).is_some() {
-        return None; // Where it leads back to, it was sent before.
-    }
-    let (request, response) = last_to_get(case, case.request(failure)?, first);
-    if [first, response].iter().any(|redirect| is_followed(case, redirect)) {
-        return None;
-    }
-    let was_tried = |contact: &String| case.call.messages.iter().any(|heard| goes_to(heard, contact));
-    if first.message.is_cut() && first.message.headers("Contact").iter().all(was_tried) {
-        return None; // It leads back to where the call was, or to an address behind the cut.
-    }
-    let target = best_contact(case, response);
-    if target.is_none() && response.message.is_cut() {
-        return None; // It may stand behind the cut, and have been followed.
-    }
-    let is_seen = case.tail(response.place) >= std::time::Duration::from_secs(5);
-    let confidence = match (is_seen, case.tail(response.place) >= timer::GIVE_UP) {
-        (false, _) => Confidence::Unseen,
-        (true, true) => Confidence::Proven,
-        (true, false) => Confidence::Likely,
-    };
-    let (client, server) = (request.path.source, first.path.source);
-    // A capture at the redirecting server holds nothing of what the client sends to others.
-    let is_seen_elsewhere = || {
-        let mut hops = case.surroundings.hops();
-        hops.any(|(from, to, _)| from == client.ip() && to != response.path.source.ip())
-    };
-    let leads_elsewhere = target.as_deref().is_some_and(|target| Uri::read(target).host.parse() != Ok(server.ip()));
-    let (confidence, there) = match leads_elsewhere && !is_seen_elsewhere() {
-        true => (confidence.max(Confidence::Likely), "there in this capture"),
-        false => (confidence, "there"),
-    };
-    let is_other_service = failure.status.get() == 380;
-    // Who is sent to the circuit-switched network is not seen here any more.
-    let confidence = if is_other_service { confidence.max(Confidence::Possible) } else { confidence };
-    let noun = case.noun();
-    let passed_on = match first.id == response.id {
-        true => String::new(),
-        false => format!(", {} passed that on, as a proxy may (RFC 3261 §16.7),", response.path.source),
-    };
-    let because = match &target {
-        _ if is_other_service => format!(
-            "{server} answered {}: another service can carry this call, as the body of the response says. {client} \
-             did not call again in this capture; over another network it would not be seen here.",
-            failure.status
-        ),
-        Some(target) => format!(
-            "{server} sent the {noun} on to {target} with {}{passed_on}{} {client} sent no request {there}.",
-            failure.status,
-            if passed_on.is_empty() { ", and" } else { " and" }
-        ),
-        None => format!(
-            "{server} sent the {noun} elsewhere with {} and named no Contact, so {client} could not follow.",
-            failure.status
-        ),
-    };
-    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
+    let redirect = Redirect::of(case)?;
+    let finding = Finding::of(&RULE, redirect.confidence())
+        .explains(Some(redirect.failure.status))
+        .because(redirect.explanation());
     let finding = match case.call.kind {
         Kind::Call => finding,
         _ => finding.titled("The client was sent elsewhere and did not go there"),
     };
-    let finding = match &target {
-        _ if is_other_service => {
-            let step = match AlternativeService::of(&response.message) {
-                Some(AlternativeService::Emergency) => format!(
-                    "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the \
-                     circuit-switched network): that is what the body asks for."
-                ),
-                _ => {
-                    format!("Read in the body of the response which service {server} means, and let {client} use that.")
-                }
-            };
-            finding
-                .sender(Role::Uac, request)
-                .fix(step)
-                .fix(format!("If {server} should have carried the call itself, give it a route for this number."))
-                .claim_status(response, "another service can carry the call")
-                .claim_header(response, "Content-Type", "it describes that service")
-                .claim_absent(response.place, "another request for this call", "the caller does not use it")
-        }
-        Some(target) => finding
-            .sender(case.role_of_sender(request), request)
-            .fix(format!("Let {client} follow redirects{}.", case.settings(Topic::Redirects, request)))
-            .fix(format!("Or let {server} forward the {noun} to {target} itself instead of redirecting it."))
-            .claim_status(
-                response,
-                match first.id == response.id {
-                    true => "the callee is elsewhere",
-                    false => "the callee is elsewhere, as the client was told",
-                },
-            )
-            .claim_header(response, "Contact", "namely here")
-            .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed"),
-        None => finding
-            .sender(Role::Uas, response)
-            .fix(format!("Let {server} name the new address in Contact."))
-            .claim_status(response, "the callee is elsewhere"),
+    let finding = match &redirect.target {
+        _ if redirect.is_other_service() => redirect.to_other_service(finding),
+        Some(target) => redirect.to_target(finding, target),
+        None => redirect.to_nowhere(finding),
     };
     Some(finding.refuted("redirect-target-failed", "nothing was sent to the target"))
+}
+
+/// A redirect that its client did not follow.
+struct Redirect<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    /// The redirect as its maker sent it.
+    first: &'a Heard,
+    /// The request of the client that had to follow it.
+    request: &'a Heard,
+    /// The redirect as that client got it.
+    response: &'a Heard,
+    target: Option<String>,
+}
+
+impl<'a> Redirect<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Redirect<'a>> {
+        let failure = case.failure()?;
+        if !(300..400).contains(&failure.status.get()) || failure.normal.is_some() {
+            return None;
+        }
+        let first = case.response(failure);
+        if closes(case, first).is_some() {
+            return None; // Where it leads back to, it was sent before.
+        }
+        let (request, response) = last_to_get(case, case.request(failure)?, first);
+        if [first, response].iter().any(|redirect| is_followed(case, redirect)) {
+            return None;
+        }
+        let was_tried = |contact: &String| case.call.messages.iter().any(|heard| goes_to(heard, contact));
+        if first.message.is_cut() && first.message.headers("Contact").iter().all(was_tried) {
+            return None; // It leads back to where the call was, or to an address behind the cut.
+        }
+        let target = best_contact(case, response);
+        if target.is_none() && response.message.is_cut() {
+            return None; // It may stand behind the cut, and have been followed.
+        }
+        Some(Redirect { case, failure, first, request, response, target })
+    }
+
+    fn confidence(&self) -> Confidence {
+        let confidence = match self.case.tail(self.response.place) {
+            tail if tail < Duration::from_secs(5) => Confidence::Unseen,
+            tail if tail >= timer::GIVE_UP => Confidence::Proven,
+            _ => Confidence::Likely,
+        };
+        match (self.is_other_service(), self.may_be_followed_unseen()) {
+            // Who is sent to the circuit-switched network is not seen here any more.
+            (true, _) => confidence.max(Confidence::Possible),
+            (false, true) => confidence.max(Confidence::Likely),
+            (false, false) => confidence,
+        }
+    }
+
+    fn is_other_service(&self) -> bool {
+        self.failure.status.get() == 380
+    }
+
+    /// A capture at the redirecting server holds nothing of what the client sends to others.
+    fn may_be_followed_unseen(&self) -> bool {
+        let (client, server) = (self.request.path.source.ip(), self.first.path.source.ip());
+        let leads_elsewhere = self.target.as_deref().is_some_and(|target| Uri::read(target).host.parse() != Ok(server));
+        let mut hops = self.case.surroundings.hops();
+        leads_elsewhere && !hops.any(|(from, to, _)| from == client && to != self.response.path.source.ip())
+    }
+
+    /// True if the client got it from the one who made it.
+    fn is_direct(&self) -> bool {
+        self.first.id == self.response.id
+    }
+
+    fn explanation(&self) -> String {
+        let (client, server, status) = (self.request.path.source, self.first.path.source, self.failure.status);
+        let noun = self.case.noun();
+        let there = if self.may_be_followed_unseen() { "there in this capture" } else { "there" };
+        match &self.target {
+            _ if self.is_other_service() => format!(
+                "{server} answered {status}: another service can carry this call, as the body of the response says. \
+                 {client} did not call again in this capture; over another network it would not be seen here."
+            ),
+            Some(target) if self.is_direct() => {
+                format!("{server} sent the {noun} on to {target} with {status}, and {client} sent no request {there}.")
+            }
+            Some(target) => format!(
+                "{server} sent the {noun} on to {target} with {status}, {} passed that on, as a proxy may (RFC 3261 \
+                 §16.7), and {client} sent no request {there}.",
+                self.response.path.source
+            ),
+            None => format!(
+                "{server} sent the {noun} elsewhere with {status} and named no Contact, so {client} could not follow."
+            ),
+        }
+    }
+
+    fn to_other_service(&self, finding: Finding) -> Finding {
+        let (client, server) = (self.request.path.source, self.first.path.source);
+        let step = match AlternativeService::of(&self.response.message) {
+            Some(AlternativeService::Emergency) => format!(
+                "Let {client} repeat the call as an emergency call (`urn:service:sos`, or over the circuit-switched \
+                 network): that is what the body asks for."
+            ),
+            _ => format!("Read in the body of the response which service {server} means, and let {client} use that."),
+        };
+        finding
+            .sender(Role::Uac, self.request)
+            .fix(step)
+            .fix(format!("If {server} should have carried the call itself, give it a route for this number."))
+            .claim_status(self.response, "another service can carry the call")
+            .claim_header(self.response, "Content-Type", "it describes that service")
+            .claim_absent(self.response.place, "another request for this call", "the caller does not use it")
+    }
+
+    fn to_target(&self, finding: Finding, target: &str) -> Finding {
+        let Redirect { case, request, response, .. } = *self;
+        let says = match self.is_direct() {
+            true => "the callee is elsewhere",
+            false => "the callee is elsewhere, as the client was told",
+        };
+        finding
+            .sender(case.role_of_sender(request), request)
+            .fix(format!(
+                "Let {} follow redirects{}.",
+                request.path.source,
+                case.settings(Topic::Redirects, request)
+            ))
+            .fix(format!(
+                "Or let {} forward the {} to {target} itself instead of redirecting it.",
+                self.first.path.source,
+                case.noun()
+            ))
+            .claim_status(response, says)
+            .claim_header(response, "Contact", "namely here")
+            .claim_absent(response.place, format!("request to {target}"), "the redirect is not followed")
+    }
+
+    /// It names no Contact.
+    fn to_nowhere(&self, finding: Finding) -> Finding {
+        finding
+            .sender(Role::Uas, self.response)
+            .fix(format!("Let {} name the new address in Contact.", self.first.path.source))
+            .claim_status(self.response, "the callee is elsewhere")
+    }
 }
 
 /// A redirect as the last client got it to whom it was passed on, who has to follow it then (RFC 3261 §16.7 step 4):

@@ -1,8 +1,9 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::address_of_record_refused::OF_NUMBER;
+use crate::diagnosis::rules::authentication::address_of_record_refused::{OF_NUMBER, count_devices};
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
 use crate::diagnosis::said::OF_CREDENTIALS;
@@ -81,16 +82,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !case.wants_words() {
         return Some(finding);
     }
-    let (code, server) = (failure.status.get(), response.path.source);
-    let callee = match (case.call.kind, request.message.to()) {
-        (Kind::Registration, Some(to)) if !to.parsed().user.is_empty() => to.parsed().bare_user().to_owned(),
-        _ => case.callee(failure),
-    };
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let callee = who_was_asked_for(case, failure, request);
     let because = format!(
-        "{server} does not allow the {} to \"{callee}\": {code}{}{quotation}.",
+        "{} does not allow the {} to \"{callee}\": {}{}{}.",
+        response.path.source,
         request.message.method()?.name(),
-        ground.words
+        failure.status,
+        ground.words,
+        case.said_beside_code(response)
     );
     let mut finding = match case.suspicion(request) {
         Some(suspicion) => of_attack(finding, because, (request, response), &suspicion),
@@ -103,22 +102,31 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(told) = case.announced(response) {
         finding = told.claimed(finding, "the ground that the network gives");
     }
+    Some(refuting_credentials(case, failure, finding, ground))
+}
+
+/// Whom a request was for: at a registration the user who was to be registered.
+fn who_was_asked_for(case: &Case<'_>, failure: &Failure, request: &Heard) -> String {
+    match (case.call.kind, request.message.to()) {
+        (Kind::Registration, Some(to)) if !to.parsed().user.is_empty() => to.parsed().bare_user().to_owned(),
+        _ => case.callee(failure),
+    }
+}
+
+/// The finding with why it is not the credentials that were refused.
+fn refuting_credentials(case: &Case<'_>, failure: &Failure, finding: Finding, ground: Ground<'_>) -> Finding {
     if let Some(asked) = ground.asked {
-        return Some(
-            finding
-                .claim_status(asked, "credentials were asked for, and shown")
-                .refuted("credentials-rejected", "the refusal is no challenge, and its ground is not the credentials")
-                .refuted("forbidden-after-credentials", ground.why_not_credentials),
-        );
+        return finding
+            .claim_status(asked, "credentials were asked for, and shown")
+            .refuted("credentials-rejected", "the refusal is no challenge, and its ground is not the credentials")
+            .refuted("forbidden-after-credentials", ground.why_not_credentials);
     }
     if shows_credentials(case, failure) {
-        return Some(finding.refuted("credentials-rejected", "the refusal is no challenge"));
+        return finding.refuted("credentials-rejected", "the refusal is no challenge");
     }
-    Some(
-        finding
-            .refuted("forbidden-after-credentials", "no challenge came before")
-            .refuted("credentials-rejected", "no credentials were asked for"),
-    )
+    finding
+        .refuted("forbidden-after-credentials", "no challenge came before")
+        .refuted("credentials-rejected", "no credentials were asked for")
 }
 
 /// The server takes calls only of who is registered, and says that this caller is not: it tells nothing of the callee.
@@ -142,7 +150,7 @@ fn of_unregistered_caller(case: &Case<'_>, failure: &Failure) -> Option<Finding>
     let (client, server, code) = (request.path.source, response.path.source, failure.status);
     let from = request.message.from().map(|from| from.parsed().bare_user().to_owned()).filter(|user| !user.is_empty());
     let caller = from.map_or_else(|| client.to_string(), |user| format!("\"{user}\""));
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = case.said_beside_code(response);
     Some(
         finding
             .because(format!(
@@ -207,9 +215,7 @@ fn of_peer(
     };
     if !matches!(case.call.kind, Kind::Call | Kind::Message) {
         let finding = match case.says_any(response, OF_NUMBER) {
-            true => finding.fix(format!(
-                "Look on {server} how many devices \"{callee}\" may have registered, and take out those that are gone."
-            )),
+            true => finding.fix(count_devices(server, callee)),
             false => finding,
         };
         return finding
@@ -248,40 +254,77 @@ struct Ground<'a> {
     why_not_credentials: String,
 }
 
-fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option<Ground<'a>> {
-    let code = failure.status.get();
-    let told = case.told(response);
-    let cause = told.map(|told| told.cause);
-    let meaning = cause.and_then(|cause| CAUSES.iter().find(|(known, _)| *known == cause)).map(|(_, meaning)| meaning);
-    if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
-        return None;
-    }
-    let names_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
-    if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
-        return None;
-    }
-    let cause_words = match (told, meaning) {
-        (Some(told), Some(meaning)) if told.is_announced() => {
-            format!(", after {} with Q.850 cause {} ({meaning})", a_code(told.bearer), told.cause)
+/// What a refusal names.
+struct Named<'a> {
+    code: u16,
+    told: Option<Told<'a>>,
+    /// What its cause means.
+    meaning: Option<&'static str>,
+    names_policy: bool,
+}
+
+impl<'a> Named<'a> {
+    /// `None` if it names what other rules tell of.
+    fn of(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option<Named<'a>> {
+        let code = failure.status.get();
+        let told = case.told(response);
+        let cause = told.map(|told| told.cause);
+        let meaning = CAUSES.iter().find(|(known, _)| Some(*known) == cause).map(|(_, meaning)| *meaning);
+        if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
+            return None;
         }
-        (Some(told), Some(meaning)) => format!(" with Q.850 cause {} ({meaning})", told.cause),
-        _ => String::new(),
-    };
-    let is_named = names_policy || cause.is_some_and(is_barring) || code == 402;
-    // Whatever it means, it is not the credentials.
-    let has_ground = is_named || meaning.is_some();
+        let names_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
+        if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
+            return None;
+        }
+        Some(Named { code, told, meaning, names_policy })
+    }
+
+    /// True if it names a policy, by its words, its cause or its code.
+    fn is_of_policy(&self) -> bool {
+        self.names_policy || self.told.is_some_and(|told| is_barring(told.cause)) || self.code == 402
+    }
+
+    /// True if it names a ground at all: whatever that means, it is not the credentials.
+    fn has_ground(&self) -> bool {
+        self.is_of_policy() || self.meaning.is_some()
+    }
+
+    fn confidence(&self) -> Confidence {
+        let is_own = self.names_policy || self.code == 402 || self.told.is_some_and(|told| !told.is_announced());
+        if self.is_of_policy() && is_own { Confidence::Proven } else { Confidence::Likely }
+    }
+
+    /// Its cause, as it follows the code.
+    fn cause_words(&self) -> String {
+        match (self.told, self.meaning) {
+            (Some(told), Some(meaning)) if told.is_announced() => {
+                format!(", after {} with Q.850 cause {} ({meaning})", a_code(told.bearer), told.cause)
+            }
+            (Some(told), Some(meaning)) => format!(" with Q.850 cause {} ({meaning})", told.cause),
+            _ => String::new(),
+        }
+    }
+
+    /// True if its cause bars the call: Asterisk, whose dialplan ended, writes 50 for no ground of the network.
+    fn is_barred(&self, case: &Case<'_>, response: &'a Heard) -> bool {
+        let is_asterisk = || case.platform(response) == Some(Platform::Asterisk);
+        self.told.is_some_and(|told| is_barring(told.cause) && !(told.cause == 50 && is_asterisk()))
+    }
+}
+
+fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option<Ground<'a>> {
+    let named = Named::of(case, failure, response)?;
+    let (code, cause_words, has_ground) = (named.code, named.cause_words(), named.has_ground());
     let asked = refused_try(case, failure).and_then(|(_, asked)| asked);
-    let is_stated = is_named && (names_policy || code == 402 || told.is_some_and(|told| !told.is_announced()));
-    let confidence = if is_stated { Confidence::Proven } else { Confidence::Likely };
     let is_behind = is_behind(case, failure);
     let ground = |words: String, why: &str| {
-        Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials: String::from(why) })
+        let (confidence, is_named, why_not_credentials) = (named.confidence(), named.is_of_policy(), why.to_owned());
+        Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials })
     };
-    // Asterisk, whose dialplan ended, writes 50 for no ground of the network.
-    let is_asterisk = case.platform(response) == Some(Platform::Asterisk);
-    if code == 603 && !(cause.is_some_and(is_barring) && !(cause == Some(50) && is_asterisk)) {
+    if code == 603 && !named.is_barred(case, response) {
         // It is a server's own: it names a policy, or comes of the dialplan.
-        let is_own = names_policy || is_end_of_dialplan(case, failure, response);
+        let is_own = named.names_policy || is_end_of_dialplan(case, failure, response);
         let found = ground(cause_words, "nothing was challenged");
         return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use crate::call::{CALLED_USER, Failure, Granted, Heard, Kind, Sample};
 use crate::capture::Place;
+use crate::diagnosis::announced::Told;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::POLICY;
 use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous;
+use crate::diagnosis::said::Full;
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Reason;
@@ -39,43 +41,14 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure()?;
-    let response = case.response(failure);
-    let code = failure.status.get();
-    let cause = case.telling_cause(response);
-    // A cause of rejection counts with any code but those that name another one who rejects.
-    let is_of_other = matches!(code, 402 | 433 | 607 | 608) || code == 403 && !is_of_user(case, failure, response);
-    let is_rejection = cause == Some(21) && code >= 400 && !is_of_other;
-    if !matches!(code, 486 | 603) && !is_rejection {
+    let rejected = Rejected::of(case)?;
+    let confidence = rejected.confidence()?;
+    if rejected.is_of_another() {
         return None;
     }
-    let ringing = case.ringing(failure.transaction);
-    let alerting = case.alerting(failure.transaction);
-    let announced = case.announced(response);
-    let confidence = match (code, cause, ringing) {
-        // The 183 that gives the cause is no sign that anything rang.
-        (_, Some(21), _) if announced.is_some() && alerting.is_none() => Confidence::Possible,
-        (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
-        (_, Some(21), None) => Confidence::Possible,
-        _ if cause.is_some() => return None,
-        (603, ..) if alerting.is_some() => Confidence::Likely,
-        (603, ..) => Confidence::Possible,
-        (486, _, Some(_)) => match case.says_any(response, &["reject", "declin", "refus"]) {
-            true => Confidence::Likely,
-            false => Confidence::Possible,
-        },
-        _ => return None,
-    };
-    if case.says_any(response, &["network blocked", "analytics"]) || case.says_any(response, POLICY) {
-        return None; // It is the network that rejects.
-    }
-    if rejects_anonymous(case, failure) || case.only_tells_of_own_cancel(failure) {
-        return None;
-    }
-    let finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Uas, response);
-    // That a server declines shows nothing of the callee: a device rang, or the leg to it is in the capture.
-    let is_reached = ringing.is_some() || case.call.transaction(failure.transaction).upstream.is_some();
-    let absent = Absent::of(case, failure).filter(|_| code == 603 && cause.is_none() && !is_reached);
+    let response = rejected.response;
+    let finding = Finding::of(&RULE, confidence).explains(Some(rejected.failure.status)).sender(Role::Uas, response);
+    let absent = rejected.absent();
     let finding = match &absent {
         Some(_) => finding.titled("The call was declined, and no device of the callee is seen to be registered then"),
         None => finding,
@@ -83,111 +56,223 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !case.wants_words() {
         return Some(finding);
     }
-    let responder = response.path.source;
-    let device = case.device_behind(response);
-    let waited = |heard: &Heard| response.place.time.since(heard.place.time);
-    let quotation = match &announced {
-        Some(told) => format!("; {} before it gives Q.850 cause {}", a_code(told.bearer), told.cause),
-        None => case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default(),
-    };
-    if let Some(full) = case.what_is_full(response).filter(|_| ringing.is_none()) {
-        return Some(
-            finding
-                .titled("There is no room for the call now")
-                .because(format!("{responder} refused the call with {code}{quotation}: {}.", full.says()))
-                .fix(full.fix(responder))
-                .claim_status(response, "the call is declined")
-                .claim_own_words(case, response)
-                .refuted("callee-unreachable", "its words name what is full"),
-        );
+    if let Some(full) = case.what_is_full(response).filter(|_| rejected.ringing.is_none()) {
+        return Some(rejected.of_full(finding, full));
     }
-    let because = match (alerting, ringing, code) {
-        (Some(rang), _, 603) => format!(
-            "The device rang for {}, and then {responder} declined the call with 603{quotation}.",
-            length(waited(rang))
-        ),
-        (Some(rang), ..) => format!(
-            "The device rang for {}, and then {responder} ended it with {code}{quotation}: {}.",
-            length(waited(rang)),
-            by_whom(waited(rang))
-        ),
-        (None, Some(progress), _) => format!(
-            "{responder} refused the call with {code}, {} after a {} and without a 180{quotation}: {}{}.",
-            length(waited(progress)),
-            progress.message.status()?,
-            if waited(progress) < BY_HAND { "" } else { "if a device rang at all, " },
-            by_whom(waited(progress))
-        ),
-        (None, None, _) if case.call.kind != Kind::Call => format!(
-            "{responder} declined the {} with {code}{quotation}: the device is set to refuse it, or a server does so \
-             for its user.",
-            case.noun()
-        ),
-        (None, None, _) => format!(
-            "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to refuse \
-             it, or a server does so for the callee."
-        ),
-    };
-    let with_rival = |finding: Finding| match is_reached {
-        true => finding.refuted("callee-unreachable", "the callee's side was reached and declined"),
-        false => finding,
-    };
     if case.call.kind != Kind::Call {
-        return Some(with_rival(
-            finding
-                .titled("The recipient, or its device, declined the request")
-                .because(because)
-                .fix(format!(
-                    "Look on {device}, for senders that are refused, and whether it takes a {} at all.",
-                    case.noun()
-                ))
-                .claim_status(response, "it is declined")
-                .claim_own_words(case, response),
-        ));
+        return Some(rejected.of_request(finding));
     }
     if let Some(absent) = absent {
         return Some(absent.told(finding, case, response));
     }
-    let finding = finding.because(because);
-    let by_hand = alerting.or(ringing).is_some_and(|told| waited(told) >= BY_HAND);
-    let mut finding = match by_hand {
-        true => finding.fix("Ask the callee whether the call was rejected by hand: the signalling is sound.").fix(
-            format!("If not, look on {device}, for do not disturb, refused callers, or a time after which it rejects."),
-        ),
-        false => finding.fix(format!(
-            "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers or a \
-             rule that rejects: the signalling is sound, and the capture shows no time in which a person could have \
-             rejected the call by hand."
-        )),
-    };
-    if code == 603 {
-        finding = finding.fix(
-            "If other devices of the callee should go on ringing, let the device send 486 instead of 603, which ends \
-             the call everywhere.",
-        );
-    }
-    if let Some(told) = alerting.or(ringing) {
-        let says = match alerting {
-            Some(_) => "the callee's device rings",
-            None => "the call goes on, and it does not say that it rings",
-        };
-        finding = finding.claim_status(told, says);
-    }
-    finding = finding.claim_status(response, "the call is declined").claim_own_words(case, response);
-    if let Some(told) = announced {
-        finding = told.claimed(finding, "the call is rejected");
-    }
-    finding = match (code, ringing) {
-        (486, _) if alerting.is_none() => {
-            finding.refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded")
+    let finding = rejected.proved(rejected.advised(finding.because(rejected.explanation())));
+    Some(rejected.refuting_unreachable(rejected.refuting_others(finding)))
+}
+
+/// A refusal by the callee, and what came before it.
+struct Rejected<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    /// The Q.850 cause that counts more than the code.
+    cause: Option<u32>,
+    ringing: Option<&'a Heard>,
+    /// The 180 among what rang.
+    alerting: Option<&'a Heard>,
+    announced: Option<Told<'a>>,
+}
+
+impl<'a> Rejected<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Rejected<'a>> {
+        let failure = case.failure()?;
+        let response = case.response(failure);
+        let code = failure.status.get();
+        let cause = case.telling_cause(response);
+        // A cause of rejection counts with any code but those that name another one who rejects.
+        let is_of_other = matches!(code, 402 | 433 | 607 | 608) || code == 403 && !is_of_user(case, failure, response);
+        let is_rejection = cause == Some(21) && code >= 400 && !is_of_other;
+        if !matches!(code, 486 | 603) && !is_rejection {
+            return None;
         }
-        (486, _) => finding.refuted(
-            "callee-busy",
-            "the device rang first, so it had a free line; a second call that came meanwhile is not excluded",
-        ),
-        _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
-    };
-    Some(with_rival(finding))
+        let ringing = case.ringing(failure.transaction);
+        let alerting = case.alerting(failure.transaction);
+        let announced = case.announced(response);
+        Some(Rejected { case, failure, response, cause, ringing, alerting, announced })
+    }
+
+    fn code(&self) -> u16 {
+        self.failure.status.get()
+    }
+
+    /// `None` where it is no rejection.
+    fn confidence(&self) -> Option<Confidence> {
+        Some(match (self.code(), self.cause, self.ringing) {
+            // The 183 that gives the cause is no sign that anything rang.
+            (_, Some(21), _) if self.announced.is_some() && self.alerting.is_none() => Confidence::Possible,
+            (_, Some(21), Some(_)) | (486 | 603, Some(21), None) => Confidence::Likely,
+            (_, Some(21), None) => Confidence::Possible,
+            _ if self.cause.is_some() => return None,
+            (603, ..) if self.alerting.is_some() => Confidence::Likely,
+            (603, ..) => Confidence::Possible,
+            (486, _, Some(_)) => match self.case.says_any(self.response, &["reject", "declin", "refus"]) {
+                true => Confidence::Likely,
+                false => Confidence::Possible,
+            },
+            _ => return None,
+        })
+    }
+
+    /// True if it is the network that rejects, or the call was refused for its caller, or had been cancelled.
+    fn is_of_another(&self) -> bool {
+        let Rejected { case, failure, response, .. } = *self;
+        case.says_any(response, &["network blocked", "analytics"])
+            || case.says_any(response, POLICY)
+            || rejects_anonymous(case, failure)
+            || case.only_tells_of_own_cancel(failure)
+    }
+
+    /// That a server declines shows nothing of the callee: a device rang, or the leg to it is in the capture.
+    fn is_reached(&self) -> bool {
+        self.ringing.is_some() || self.case.call.transaction(self.failure.transaction).upstream.is_some()
+    }
+
+    fn absent(&self) -> Option<Absent<'a>> {
+        let shows_nothing = self.code() == 603 && self.cause.is_none() && !self.is_reached();
+        shows_nothing.then(|| Absent::of(self.case, self.failure)).flatten()
+    }
+
+    fn waited_since(&self, heard: &Heard) -> Duration {
+        self.response.place.time.since(heard.place.time)
+    }
+
+    fn quotation(&self) -> String {
+        match &self.announced {
+            Some(told) => format!("; {} before it gives Q.850 cause {}", a_code(told.bearer), told.cause),
+            None => self.case.said_beside_code(self.response),
+        }
+    }
+
+    /// There is no room for the call: in a conference, a mailbox or a queue.
+    fn of_full(&self, finding: Finding, full: Full) -> Finding {
+        let responder = self.response.path.source;
+        finding
+            .titled("There is no room for the call now")
+            .because(format!(
+                "{responder} refused the call with {}{}: {}.",
+                self.code(),
+                self.quotation(),
+                full.says()
+            ))
+            .fix(full.fix(responder))
+            .claim_status(self.response, "the call is declined")
+            .claim_own_words(self.case, self.response)
+            .refuted("callee-unreachable", "its words name what is full")
+    }
+
+    /// A MESSAGE, or another request that is no call, was declined.
+    fn of_request(&self, finding: Finding) -> Finding {
+        let device = self.case.device_behind(self.response);
+        let finding = finding
+            .titled("The recipient, or its device, declined the request")
+            .because(self.explanation())
+            .fix(format!(
+                "Look on {device}, for senders that are refused, and whether it takes a {} at all.",
+                self.case.noun()
+            ))
+            .claim_status(self.response, "it is declined")
+            .claim_own_words(self.case, self.response);
+        self.refuting_unreachable(finding)
+    }
+
+    fn explanation(&self) -> String {
+        let (responder, code, quotation) = (self.response.path.source, self.code(), self.quotation());
+        match (self.alerting, self.ringing) {
+            (Some(rang), _) if code == 603 => format!(
+                "The device rang for {}, and then {responder} declined the call with 603{quotation}.",
+                length(self.waited_since(rang))
+            ),
+            (Some(rang), _) => format!(
+                "The device rang for {}, and then {responder} ended it with {code}{quotation}: {}.",
+                length(self.waited_since(rang)),
+                by_whom(self.waited_since(rang))
+            ),
+            (None, Some(progress)) => format!(
+                "{responder} refused the call with {code}, {} after {} and without a 180{quotation}: {}{}.",
+                length(self.waited_since(progress)),
+                a_code(progress),
+                if self.waited_since(progress) < BY_HAND { "" } else { "if a device rang at all, " },
+                by_whom(self.waited_since(progress))
+            ),
+            (None, None) if self.case.call.kind != Kind::Call => format!(
+                "{responder} declined the {} with {code}{quotation}: the device is set to refuse it, or a server does \
+                 so for its user.",
+                self.case.noun()
+            ),
+            (None, None) => format!(
+                "{responder} declined the call with {code}, and nothing had rung{quotation}: the device is set to \
+                 refuse it, or a server does so for the callee."
+            ),
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let device = self.case.device_behind(self.response);
+        let rang = self.alerting.or(self.ringing);
+        let finding = match rang.is_some_and(|told| self.waited_since(told) >= BY_HAND) {
+            true => finding
+                .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
+                .fix(format!(
+                    "If not, look on {device}, for do not disturb, refused callers, or a time after which it rejects."
+                )),
+            false => finding.fix(format!(
+                "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers \
+                 or a rule that rejects: the signalling is sound, and the capture shows no time in which a person \
+                 could have rejected the call by hand."
+            )),
+        };
+        match self.code() {
+            603 => finding.fix(
+                "If other devices of the callee should go on ringing, let the device send 486 instead of 603, which \
+                 ends the call everywhere.",
+            ),
+            _ => finding,
+        }
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let finding = match self.alerting.or(self.ringing) {
+            Some(told) if self.alerting.is_some() => finding.claim_status(told, "the callee's device rings"),
+            Some(told) => finding.claim_status(told, "the call goes on, and it does not say that it rings"),
+            None => finding,
+        };
+        let finding =
+            finding.claim_status(self.response, "the call is declined").claim_own_words(self.case, self.response);
+        match self.announced {
+            Some(told) => told.claimed(finding, "the call is rejected"),
+            None => finding,
+        }
+    }
+
+    fn refuting_others(&self, finding: Finding) -> Finding {
+        match self.code() {
+            486 if self.alerting.is_none() => finding.refuted(
+                "callee-busy",
+                "mostly a busy line is told before anything else comes; it is not excluded",
+            ),
+            486 => finding.refuted(
+                "callee-busy",
+                "the device rang first, so it had a free line; a second call that came meanwhile is not excluded",
+            ),
+            _ => finding.refuted("blocked-by-analytics", "neither phrase nor Reason names a network that blocks calls"),
+        }
+    }
+
+    fn refuting_unreachable(&self, finding: Finding) -> Finding {
+        match self.is_reached() {
+            true => finding.refuted("callee-unreachable", "the callee's side was reached and declined"),
+            false => finding,
+        }
+    }
 }
 
 /// A callee of whom no registration is seen before the call, at a server where others register.

@@ -40,65 +40,93 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let Some((first, again)) = passed_twice(case, request).or_else(|| via_twice(request)) else {
         return behind(case, failure, request, response);
     };
-    let cycle = cycle(case, first, again);
-    let uri = request.message.request_uri()?.into_owned();
-    let passes = case
-        .call
-        .transactions
-        .iter()
-        .filter(|known| known.path.destination == again.path.destination)
-        .filter(|known| known.method == case.call.transaction(again.transaction).method)
-        .count();
-    let because = format!(
-        "The request for {uri} went round: {}. {} got it {passes} times, until {} ended it with {}.",
-        cycle.join(" → "),
-        again.path.destination,
-        response.path.source,
-        failure.status
-    );
-    let callee = case.callee(failure);
-    let upstream = case.call.transaction(again.transaction).upstream;
-    let before = upstream.and_then(|id| case.call.request_of(case.call.transaction(id))).unwrap_or(first);
-    let server = again.path.source;
+    let circle = Circle { case, failure, first, again };
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
-        .party(Role::Proxy, Some(server))
-        .because(because);
-    let finding = match server == again.path.destination {
-        true => finding
-            .fix(format!(
-                "Look on {server} why it sends \"{callee}\" to its own address: mostly it does not know a domain, an \
-                 address or a port as its own (an alias), and so looks for the server of it."
-            ))
-            .fix(format!(
-                "Let {server} take it for its own and look up \"{callee}\", or give it a route to another server, or \
-                 let it answer 404."
-            )),
-        false => finding
-            .fix(format!(
-                "Look on {server} where it sends \"{callee}\" and why: it had got the request from {}.",
-                before.path.source
-            ))
-            .fix(format!(
-                "Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."
-            )),
-    };
-    let mut finding =
-        finding.claim_request_uri(first, "the request").claim_header(first, "Max-Forwards", "on its first pass");
-    if again.id != first.id {
-        finding = finding.claim_request_uri(again, "the same request again, to the same server").claim_header(
-            again,
-            "Max-Forwards",
-            "with fewer hops left",
-        );
-    }
+        .party(Role::Proxy, Some(again.path.source))
+        .because(circle.explanation(&request.message.request_uri()?));
     Some(
-        finding
+        circle
+            .proved(circle.advised(finding))
             .claim_header(request, "Via", "the way it has come")
             .claim_status(response, "where it ended")
             .refuted("hop-limit-too-low", "the hops were used up by passing the same servers again")
             .refuted("request-merged", "the request did not arrive by two ways: it came back"),
     )
+}
+
+/// A request that came to the same server again, before it failed.
+struct Circle<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    first: &'a Heard,
+    again: &'a Heard,
+}
+
+impl Circle<'_> {
+    fn explanation(&self, uri: &str) -> String {
+        format!(
+            "The request for {uri} went round: {}. {} got it {} times, until {} ended it with {}.",
+            cycle(self.case, self.first, self.again).join(" → "),
+            self.again.path.destination,
+            self.passes(),
+            self.case.response(self.failure).path.source,
+            self.failure.status
+        )
+    }
+
+    /// How often the server got it.
+    fn passes(&self) -> usize {
+        let method = &self.case.call.transaction(self.again.transaction).method;
+        let is_pass =
+            |known: &&Transaction| known.path.destination == self.again.path.destination && known.method == *method;
+        self.case.call.transactions.iter().filter(is_pass).count()
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (server, callee) = (self.again.path.source, self.case.callee(self.failure));
+        if server == self.again.path.destination {
+            return finding
+                .fix(format!(
+                    "Look on {server} why it sends \"{callee}\" to its own address: mostly it does not know a domain, \
+                     an address or a port as its own (an alias), and so looks for the server of it."
+                ))
+                .fix(format!(
+                    "Let {server} take it for its own and look up \"{callee}\", or give it a route to another server, \
+                     or let it answer 404."
+                ));
+        }
+        finding
+            .fix(format!(
+                "Look on {server} where it sends \"{callee}\" and why: it had got the request from {}.",
+                self.before().path.source
+            ))
+            .fix(format!(
+                "Make one of the servers of the circle the one that knows \"{callee}\", or let it answer 404."
+            ))
+    }
+
+    /// The request as the server got it that sent it round.
+    fn before(&self) -> &Heard {
+        let upstream = self.case.call.transaction(self.again.transaction).upstream;
+        upstream.and_then(|id| self.case.call.request_of(self.case.call.transaction(id))).unwrap_or(self.first)
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let finding = finding.claim_request_uri(self.first, "the request").claim_header(
+            self.first,
+            "Max-Forwards",
+            "on its first pass",
+        );
+        if self.again.id == self.first.id {
+            return finding;
+        }
+        finding.claim_request_uri(self.again, "the same request again, to the same server").claim_header(
+            self.again,
+            "Max-Forwards",
+            "with fewer hops left",
+        )
+    }
 }
 
 /// No circle is visible, but more hops were used up behind the responder than an honest way has.

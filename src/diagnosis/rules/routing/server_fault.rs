@@ -5,7 +5,6 @@ use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::method_unsupported::is_of_network;
-use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::AlternativeService;
 
@@ -38,101 +37,155 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[473, 475, 476, 477, 478, 479, 500, 501, 502, 503, 504, 505])?;
     let response = case.response(failure);
-    let code = failure.status.get();
-    let has_cause = case.telling_cause(response).is_some();
     let of_network = cause_of_network(case, response);
-    let is_overload = code == 503 && is_wait(response) && of_network.is_none();
-    // Of the answers to OPTIONS only a 503 speaks of the server itself (`probe-noise`).
-    let is_probe = case.call.kind == Kind::Options && code != 503;
-    if has_cause || is_overload || names_too_many(response) || is_probe {
+    if !is_of_server(case, failure, of_network) {
         return None;
-    }
-    if code == 501 && !is_of_network(case, case.request(failure)?, response) {
-        return None; // method-unsupported.
     }
     if let Some(cause) = of_network {
         return Some(of_cause(case, failure, response, cause));
     }
-    let quotation = case.quotation(response);
-    let hidden_503 = code == 500 && response.message.reason_phrase().trim() == "Service Unavailable";
-    let is_told = (quotation.is_some() || hidden_503 || code == 504) && !response.message.is_cut();
-    let finding = Finding::of(&RULE, if is_told { Confidence::Likely } else { Confidence::Possible })
+    let fault = Fault { case, failure, response, quotation: case.quotation(response) };
+    let finding = Finding::of(&RULE, fault.confidence())
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
         return Some(finding);
     }
-    let server = response.path.source;
-    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
-    // TS 24.229 §5.2.6.3: the P-CSCF finds the S-CSCF gone.
-    let lost_registrar = AlternativeService::of(&response.message) == Some(AlternativeService::Restoration);
-    let said = quotation.as_ref().map(|words| format!("; {words}")).unwrap_or_default();
-    let what = match code {
-        _ if lost_registrar => {
-            "the server where the caller is registered is gone for it, and it asks the caller to register anew"
-        }
-        504 if case.time_to(failure).is_some_and(|time| time < WAIT) => {
-            "it says that a server that it needs did not answer in time, and so soon it has waited for none: it knew \
-             that before, or is set to answer so"
-        }
-        504 => "it waited in vain for a server that it needs",
-        502 => "it got no usable answer from the server behind it",
-        473..=479 => "it could not send the request to its next hop",
-        _ if hidden_503 => "it hides the 503 of a server behind it, whose phrase it kept",
-        _ if quotation.is_some() => "the fault lies with it or behind it",
-        _ if response.message.has_cut_head() => {
-            "the fault lies with it or behind it; what it is may stand behind the cut"
-        }
-        _ => "the fault lies with it or behind it, and it does not say what it is",
-    };
-    let because = format!("{server} answered {code}{after}: {what}{said}.");
-    let mut finding = finding.because(because);
-    if hidden_503 {
-        finding = finding.fix(format!(
-            "Capture behind {server}: the 503 that it hides tells more{}.",
-            case.settings(Topic::HiddenCode, response)
-        ));
+    Some(fault.refuting(fault.proved(fault.advised(finding.because(fault.explanation())))))
+}
+
+/// True if the answer is about the server or what lies behind it, and no other rule tells what it says.
+fn is_of_server(case: &Case<'_>, failure: &Failure, of_network: Option<&Q850Cause>) -> bool {
+    let (response, code) = (case.response(failure), failure.status.get());
+    let is_overload = code == 503 && is_wait(response) && of_network.is_none();
+    // Of the answers to OPTIONS only a 503 speaks of the server itself (`probe-noise`).
+    let is_probe = case.call.kind == Kind::Options && code != 503;
+    if case.telling_cause(response).is_some() || is_overload || names_too_many(response) || is_probe {
+        return false;
     }
-    if lost_registrar {
-        let client = response.path.destination;
-        finding = finding.fix(format!(
-            "Let {client} register anew as if it were switched on, and call again: that is what the body asks for."
-        ));
+    // Else `method-unsupported`.
+    code != 501 || case.request(failure).is_some_and(|request| is_of_network(case, request, response))
+}
+
+/// An answer by which a server says that it failed, and what else it says.
+struct Fault<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    quotation: Option<String>,
+}
+
+impl Fault<'_> {
+    fn code(&self) -> u16 {
+        self.failure.status.get()
     }
-    finding =
-        finding.fix(format!("Look into the log of {server} for the Call-ID at that moment{}.", log(case, response)));
-    finding = match code {
-        505 => finding.fix(format!(
-            "Read the start line of the request as it was sent: SIP/2.0 is the only version, so look at what {server} \
-             reads in its place."
-        )),
-        502 | 504 | 473..=479 => finding.fix(format!(
-            "Look which next hop {server} uses for this call, and whether it answers and its name resolves."
-        )),
-        _ => finding.fix(format!(
-            "If many calls fail like this, look at {server} itself: database, memory, script, changes of the last \
-             hours."
-        )),
-    };
-    finding = finding
-        .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
-        .claim_status(response, "the server fails")
-        .claim_own_words(case, response);
-    if lost_registrar {
-        finding = finding.claim_header(response, "Content-Type", "its body asks for a new registration");
+
+    fn confidence(&self) -> Confidence {
+        let is_told = self.quotation.is_some() || self.hides_503() || self.code() == 504;
+        match is_told && !self.response.message.is_cut() {
+            true => Confidence::Likely,
+            false => Confidence::Possible,
+        }
     }
-    finding = finding.claim_header(response, "Server", "the software that failed");
-    if code == 503 && !response.message.is_cut() {
-        let asks = match response.message.header("Retry-After") {
-            Some(_) => "its Retry-After asks for no pause",
-            None => "no Retry-After asks for a pause",
+
+    /// True if the phrase is that of the 503 of another server.
+    fn hides_503(&self) -> bool {
+        self.code() == 500 && self.response.message.reason_phrase().trim() == "Service Unavailable"
+    }
+
+    /// TS 24.229 §5.2.6.3: the P-CSCF finds the S-CSCF gone.
+    fn lost_registrar(&self) -> bool {
+        AlternativeService::of(&self.response.message) == Some(AlternativeService::Restoration)
+    }
+
+    fn explanation(&self) -> String {
+        format!(
+            "{} answered {}{}: {}{}.",
+            self.response.path.source,
+            self.code(),
+            self.case.after(self.failure),
+            self.what(),
+            self.case.said_beside_code(self.response)
+        )
+    }
+
+    fn what(&self) -> &'static str {
+        match self.code() {
+            _ if self.lost_registrar() => {
+                "the server where the caller is registered is gone for it, and it asks the caller to register anew"
+            }
+            504 if self.case.time_to(self.failure).is_some_and(|time| time < WAIT) => {
+                "it says that a server that it needs did not answer in time, and so soon it has waited for none: it \
+                 knew that before, or is set to answer so"
+            }
+            504 => "it waited in vain for a server that it needs",
+            502 => "it got no usable answer from the server behind it",
+            473..=479 => "it could not send the request to its next hop",
+            _ if self.hides_503() => "it hides the 503 of a server behind it, whose phrase it kept",
+            _ if self.quotation.is_some() => "the fault lies with it or behind it",
+            _ if self.response.message.has_cut_head() => {
+                "the fault lies with it or behind it; what it is may stand behind the cut"
+            }
+            _ => "the fault lies with it or behind it, and it does not say what it is",
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (case, response, server) = (self.case, self.response, self.response.path.source);
+        let mut finding = finding;
+        if self.hides_503() {
+            finding = finding.fix(format!(
+                "Capture behind {server}: the 503 that it hides tells more{}.",
+                case.settings(Topic::HiddenCode, response)
+            ));
+        }
+        if self.lost_registrar() {
+            let client = response.path.destination;
+            finding = finding.fix(format!(
+                "Let {client} register anew as if it were switched on, and call again: that is what the body asks for."
+            ));
+        }
+        finding
+            .fix(format!("Look into the log of {server} for the Call-ID at that moment{}.", log(case, response)))
+            .fix(match self.code() {
+                505 => format!(
+                    "Read the start line of the request as it was sent: SIP/2.0 is the only version, so look at what \
+                     {server} reads in its place."
+                ),
+                502 | 504 | 473..=479 => format!(
+                    "Look which next hop {server} uses for this call, and whether it answers and its name resolves."
+                ),
+                _ => format!(
+                    "If many calls fail like this, look at {server} itself: database, memory, script, changes of the \
+                     last hours."
+                ),
+            })
+            .fix("Let the caller go on to another server after such a response (RFC 3263 §4.3).")
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let mut finding =
+            finding.claim_status(self.response, "the server fails").claim_own_words(self.case, self.response);
+        if self.lost_registrar() {
+            finding = finding.claim_header(self.response, "Content-Type", "its body asks for a new registration");
+        }
+        finding.claim_header(self.response, "Server", "the software that failed")
+    }
+
+    fn refuting(&self, finding: Finding) -> Finding {
+        // What may stand behind the cut refutes nothing.
+        if self.response.message.is_cut() {
+            return finding;
+        }
+        let finding = match (self.code(), self.response.message.header("Retry-After")) {
+            (503, Some(_)) => finding
+                .refuted("server-overloaded", "its Retry-After asks for no pause, and there is no word of a limit"),
+            (503, None) => finding
+                .refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit"),
+            _ => finding,
         };
-        finding = finding.refuted("server-overloaded", format!("{asks}, and there is no word of a limit"));
+        finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk")
     }
-    if response.message.is_cut() {
-        return Some(finding);
-    }
-    Some(finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk"))
 }
 
 /// Sooner than this nobody has waited for another server: T1 (RFC 3261 §17.1.1.1).
@@ -158,7 +211,7 @@ fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Ca
         return finding;
     }
     let (server, code) = (response.path.source, failure.status);
-    let after = case.time_to(failure).map(|time| format!(" after {}", length(time))).unwrap_or_default();
+    let after = case.after(failure);
     let Q850Cause { cause: number, name, meaning, fix, .. } = cause;
     let finding = finding
         .because(format!("{server} answered {code}{after} with Q.850 cause {number} ({name}). {meaning}"))

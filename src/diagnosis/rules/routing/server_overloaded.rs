@@ -1,4 +1,4 @@
-use crate::call::{Heard, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
@@ -39,95 +39,143 @@ pub(super) const OVERLOAD: &[&str] =
     &["overload", "over load", "too many", "maximum calls", "capacity", "system busy", "congest", "limit", "throttl"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[480, 486, 503])?;
-    let response = case.response(failure);
-    let of_callee = failure.status.get() != 503;
-    if of_callee && (case.call.kind != Kind::Call || !names_a_rate(case, response)) {
-        return None; // It speaks of the callee.
-    }
-    if names_too_many(response) {
-        return None; // The limit is one of the user: `address-of-record-refused`.
-    }
-    // Zero seconds ask for nothing.
-    let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
-    let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
-    let says_overload = case.says_any(response, OVERLOAD);
-    let control = control(response).filter(|_| !of_callee);
-    let is_told = retry_after.is_some() || says_overload || control.is_some();
-    // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends it
-    // no work.
-    let comes_too_soon = case.back_off(failure).is_some() && case.call.kind != Kind::Options;
-    if case.q850(response).is_some() || !is_told || comes_too_soon {
-        return None;
-    }
-    let is_named = server_in_maintenance::is_named(case, response);
-    if is_named && !server_in_maintenance::is_aside(case, response) {
-        return None;
-    }
-    // With 480 and 486 Retry-After is about the callee (RFC 3261 §20.33): there the words count alone.
-    let is_stated = (retry_after.is_some() || control.is_some()) && !of_callee;
-    let finding = Finding::of(&RULE, if is_stated { Confidence::Proven } else { Confidence::Likely })
-        .explains(Some(failure.status))
+    let overloaded = Overloaded::of(case)?;
+    let response = overloaded.response;
+    let finding = Finding::of(&RULE, overloaded.confidence())
+        .explains(Some(overloaded.failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
         return Some(finding);
     }
-    let server = response.path.source;
-    let wait = retry_after.as_deref().map(with_unit);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let because = match &wait {
-        Some(wait) if of_callee => format!(
-            "{server} takes no more calls in so short a time, and asks to come back after {wait}{quotation}: it says \
-             nothing of the callee."
-        ),
-        None if of_callee => {
-            format!("{server} takes no more calls in so short a time{quotation}: it says nothing of the callee.")
-        }
-        Some(wait) if is_named => format!(
-            "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, and \
-             nothing shows that it has too much to do."
-        ),
-        Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
-        None if control.is_some() => format!("{server} refuses new requests because it is overloaded{quotation}."),
-        None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
+    let finding = overloaded.proved(overloaded.advised(finding.because(overloaded.explanation())));
+    let finding = match response.message.has_cut_head() {
+        true => finding,
+        false => finding.refuted("trunk-congested", "no Reason header names a Q.850 cause"),
     };
-    let because = match &control {
-        Some(control) => format!("{because} {}", control.words()),
-        None => because,
-    };
-    let mut finding = finding.because(because);
-    if is_named {
-        finding = finding.titled("The server refuses new work for now, because of maintenance.");
-    }
-    if of_callee {
-        let client = response.path.destination;
-        finding = finding.fix(format!(
-            "Let {client} send {server} fewer calls per second: space them, or share them among several."
-        ));
-    } else if let Some(wait) = &wait {
-        finding = finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."));
-    } else if control.is_none() {
-        finding = finding.fix("Send the request to the next server, and fewer requests per second to this one.");
-    }
-    if control.is_some() {
-        let client = response.path.destination;
-        finding = finding.fix(format!(
-            "Let {client} send {server} so much less until its next responses say otherwise, and meanwhile use the \
-             next server."
-        ));
-    }
-    if !is_named {
-        finding = finding.fix(limits(case, response));
-    }
-    finding = finding.claim_status(response, "the server refuses").claim_own_words(case, response);
-    if control.is_some() {
-        finding = finding.claim_header(response, "Via", "the server tells the client to send less (oc)");
-    }
-    finding = finding.claim_header(response, "Retry-After", "the server names the time itself");
-    if !response.message.has_cut_head() {
-        finding = finding.refuted("trunk-congested", "no Reason header names a Q.850 cause");
-    }
     Some(finding.refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"))
+}
+
+/// A refusal by a server that has too much to do.
+struct Overloaded<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    retry_after: Option<String>,
+    control: Option<Control>,
+    /// True if it names maintenance as its ground.
+    is_named: bool,
+}
+
+impl<'a> Overloaded<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Overloaded<'a>> {
+        let failure = case.failure_with(&[480, 486, 503])?;
+        let response = case.response(failure);
+        let of_callee = failure.status.get() != 503;
+        if of_callee && (case.call.kind != Kind::Call || !names_a_rate(case, response)) {
+            return None; // It speaks of the callee.
+        }
+        if names_too_many(response) {
+            return None; // The limit is one of the user: `address-of-record-refused`.
+        }
+        // Zero seconds ask for nothing.
+        let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
+        let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
+        let says_overload = case.says_any(response, OVERLOAD);
+        let control = control(response).filter(|_| !of_callee);
+        let is_told = retry_after.is_some() || says_overload || control.is_some();
+        // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends
+        // it no work.
+        let comes_too_soon = case.back_off(failure).is_some() && case.call.kind != Kind::Options;
+        if case.q850(response).is_some() || !is_told || comes_too_soon {
+            return None;
+        }
+        let is_named = server_in_maintenance::is_named(case, response);
+        if is_named && !server_in_maintenance::is_aside(case, response) {
+            return None;
+        }
+        Some(Overloaded { case, failure, response, retry_after, control, is_named })
+    }
+
+    /// True of the codes that else speak of the callee.
+    fn is_of_callee(&self) -> bool {
+        self.failure.status.get() != 503
+    }
+
+    /// With 480 and 486 Retry-After is about the callee (RFC 3261 §20.33): there the words count alone.
+    fn confidence(&self) -> Confidence {
+        match (self.retry_after.is_some() || self.control.is_some()) && !self.is_of_callee() {
+            true => Confidence::Proven,
+            false => Confidence::Likely,
+        }
+    }
+
+    fn wait(&self) -> Option<String> {
+        self.retry_after.as_deref().map(with_unit)
+    }
+
+    fn explanation(&self) -> String {
+        let server = self.response.path.source;
+        let quotation = self.case.said_beside_code(self.response);
+        let refusal = match self.wait() {
+            Some(wait) if self.is_of_callee() => format!(
+                "{server} takes no more calls in so short a time, and asks to come back after {wait}{quotation}: it \
+                 says nothing of the callee."
+            ),
+            None if self.is_of_callee() => {
+                format!("{server} takes no more calls in so short a time{quotation}: it says nothing of the callee.")
+            }
+            Some(wait) if self.is_named => format!(
+                "{server} refuses new requests and asks to be left alone for {wait}{quotation}: that is maintenance, \
+                 and nothing shows that it has too much to do."
+            ),
+            Some(wait) => format!("{server} refuses new requests and asks to be left alone for {wait}{quotation}."),
+            None if self.control.is_some() => {
+                format!("{server} refuses new requests because it is overloaded{quotation}.")
+            }
+            None => format!("{server} refuses new requests because it has reached a limit{quotation}."),
+        };
+        match &self.control {
+            Some(control) => format!("{refusal} {}", control.words()),
+            None => refusal,
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (client, server) = (self.response.path.destination, self.response.path.source);
+        let finding = match self.is_named {
+            true => finding.titled("The server refuses new work for now, because of maintenance."),
+            false => finding,
+        };
+        let mut finding = match self.wait() {
+            _ if self.is_of_callee() => finding.fix(format!(
+                "Let {client} send {server} fewer calls per second: space them, or share them among several."
+            )),
+            Some(wait) => {
+                finding.fix(format!("Send this server nothing for {wait}, and meanwhile use the next server."))
+            }
+            None if self.control.is_some() => finding,
+            None => finding.fix("Send the request to the next server, and fewer requests per second to this one."),
+        };
+        if self.control.is_some() {
+            finding = finding.fix(format!(
+                "Let {client} send {server} so much less until its next responses say otherwise, and meanwhile use \
+                 the next server."
+            ));
+        }
+        match self.is_named {
+            true => finding,
+            false => finding.fix(limits(self.case, self.response)),
+        }
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let response = self.response;
+        let mut finding = finding.claim_status(response, "the server refuses").claim_own_words(self.case, response);
+        if self.control.is_some() {
+            finding = finding.claim_header(response, "Via", "the server tells the client to send less (oc)");
+        }
+        finding.claim_header(response, "Retry-After", "the server names the time itself")
+    }
 }
 
 /// What an overloaded server asks of the client before it, in the Via of that client (RFC 7339 §4).

@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let carried = carried.or_else(|| request.message.header(asked).map(|value| value.into_owned()));
     let is_unread = carried.is_none() && request.message.has_cut_head();
     let (client, server) = (request.path.source, response.path.source);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = case.said_beside_code(response);
     let with = match &carried {
         Some(value) => format!("the request carries {asked}: {value}"),
         None if is_unread => format!("its {asked}, if it carries one, is behind the cut"),

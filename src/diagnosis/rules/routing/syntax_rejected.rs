@@ -1,4 +1,4 @@
-use crate::call::{Heard, Kind};
+use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::oddity::Oddity;
@@ -30,85 +30,141 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[400, 416])?;
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    if matches!(case.call.kind, Kind::Options) {
-        return None;
-    }
-    let is_scheme = failure.status.get() == 416;
-    let named = named_fault(case, request, response);
-    let found = found(request, named.as_ref());
-    // Who passed on what another wrote did not write it.
-    let request = case.first_with(request, |before| match (&named, is_scheme) {
-        (_, true) => before.message.request_uri() == request.message.request_uri(),
-        (Some(fault), _) => before.message.headers(fault.header).contains(&fault.value),
-        (None, _) if !found.is_empty() => self::found(before, None) == found,
-        // Nothing is found broken: then it is about what the refusal names.
-        (None, _) => headers_named(case, response).any(|header| {
-            let values = request.message.headers(header);
-            !values.is_empty() && before.message.headers(header) == values
-        }),
-    });
-    let (client, server) = (request.path.source, response.path.source);
-    let said = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let uri = request.message.request_uri()?.into_owned();
-    // Every element understands sip: (RFC 3261 §19.1).
-    let is_understood = is_scheme && uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
-    let because = match (is_scheme, found.is_empty()) {
-        (true, _) if is_understood => format!(
-            "{server} says that it cannot use the scheme of the Request-URI (416){said}. But that is {uri} here, and \
-             everybody has to understand sip: (RFC 3261 §19.1): {server} is wrong, or a hop behind it got another URI."
-        ),
-        (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
-        (false, false) => {
-            format!("{server} found the request of {client} malformed (400){said}. In it {}.", found.join("; "))
+    let rejected = Rejected::of(case)?;
+    let finding = rejected
+        .blamed(Finding::of(&RULE, rejected.confidence()))
+        .explains(Some(rejected.failure.status))
+        .because(rejected.explanation());
+    let finding = rejected.proved(rejected.advised(finding));
+    Some(finding.refuted("server-fault", format!("{} blames the request", rejected.failure.status)))
+}
+
+/// A request that was refused as malformed, and what is wrong with it.
+struct Rejected<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    /// The request, as who wrote it sent it: who passed on what another wrote did not write it.
+    request: &'a Heard,
+    response: &'a Heard,
+    uri: String,
+    /// The fault that the refusal names.
+    named: Option<Fault>,
+    /// Every fault that is found.
+    found: Vec<String>,
+}
+
+impl<'a> Rejected<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Rejected<'a>> {
+        let failure = case.failure_with(&[400, 416])?;
+        let (request, response) = (case.request(failure)?, case.response(failure));
+        if matches!(case.call.kind, Kind::Options) {
+            return None;
         }
-        (false, true) => format!(
-            "{server} found the request of {client} malformed (400){said}. This program finds nothing broken in it."
-        ),
-    };
-    let confidence = match (is_scheme, found.is_empty()) {
-        (true, _) if is_understood => Confidence::Likely,
-        (true, _) => Confidence::Proven,
-        (false, false) => Confidence::Likely,
-        (false, true) => Confidence::Possible,
-    };
-    let mut finding = Finding::of(&RULE, confidence).explains(Some(failure.status)).because(because);
-    finding = match is_understood {
-        true => finding.sender(case.role_of_responder(response), response),
-        false => finding.sender(case.role_of_sender(request), request),
-    };
-    finding = match is_scheme {
-        true if is_understood => finding.fix(format!(
-            "Look at {server} for what it makes of the number or name in {uri}, and whom it sends that to."
-        )),
-        true => finding
-            .fix(format!("Let {client} send a sip: URI instead of {uri}, or let a server before {server} rewrite it.")),
-        false => finding
-            .fix(match found.is_empty() {
+        let is_scheme = failure.status.get() == 416;
+        let named = named_fault(case, request, response);
+        let found = found(request, named.as_ref());
+        let request = case.first_with(request, |before| match (&named, is_scheme) {
+            (_, true) => before.message.request_uri() == request.message.request_uri(),
+            (Some(fault), _) => before.message.headers(fault.header).contains(&fault.value),
+            (None, _) if !found.is_empty() => self::found(before, None) == found,
+            // Nothing is found broken: then it is about what the refusal names.
+            (None, _) => headers_named(case, response).any(|header| {
+                let values = request.message.headers(header);
+                !values.is_empty() && before.message.headers(header) == values
+            }),
+        });
+        let uri = request.message.request_uri()?.into_owned();
+        Some(Rejected { case, failure, request, response, uri, named, found })
+    }
+
+    /// True if the scheme of the Request-URI was refused, and not the syntax of the request.
+    fn is_of_scheme(&self) -> bool {
+        self.failure.status.get() == 416
+    }
+
+    /// Every element understands sip: (RFC 3261 §19.1).
+    fn is_understood(&self) -> bool {
+        self.is_of_scheme() && self.uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"))
+    }
+
+    fn confidence(&self) -> Confidence {
+        match (self.is_of_scheme(), self.found.is_empty()) {
+            (true, _) if self.is_understood() => Confidence::Likely,
+            (true, _) => Confidence::Proven,
+            (false, false) => Confidence::Likely,
+            (false, true) => Confidence::Possible,
+        }
+    }
+
+    fn blamed(&self, finding: Finding) -> Finding {
+        match self.is_understood() {
+            true => finding.sender(self.case.role_of_responder(self.response), self.response),
+            false => finding.sender(self.case.role_of_sender(self.request), self.request),
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let (client, server, uri) = (self.request.path.source, self.response.path.source, &self.uri);
+        let said = self.case.said_beside_code(self.response);
+        match (self.is_of_scheme(), self.found.is_empty()) {
+            (true, _) if self.is_understood() => format!(
+                "{server} says that it cannot use the scheme of the Request-URI (416){said}. But that is {uri} here, \
+                 and everybody has to understand sip: (RFC 3261 §19.1): {server} is wrong, or a hop behind it got \
+                 another URI."
+            ),
+            (true, _) => format!("{server} cannot use the scheme of the Request-URI {uri} (416){said}."),
+            (false, false) => format!(
+                "{server} found the request of {client} malformed (400){said}. In it {}.",
+                self.found.join("; ")
+            ),
+            (false, true) => format!(
+                "{server} found the request of {client} malformed (400){said}. This program finds nothing broken in \
+                 it."
+            ),
+        }
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (client, server, uri) = (self.request.path.source, self.response.path.source, &self.uri);
+        if self.is_understood() {
+            return finding.fix(format!(
+                "Look at {server} for what it makes of the number or name in {uri}, and whom it sends that to."
+            ));
+        }
+        if self.is_of_scheme() {
+            return finding.fix(format!(
+                "Let {client} send a sip: URI instead of {uri}, or let a server before {server} rewrite it."
+            ));
+        }
+        finding
+            .fix(match self.found.is_empty() {
                 true => format!("Compare the request of {client} with one that {server} accepts, header by header."),
-                false => format!("Correct what {client} writes: {}.", found.join("; ")),
+                false => format!("Correct what {client} writes: {}.", self.found.join("; ")),
             })
             .fix(format!(
                 "If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), and switch that \
                  off."
-            )),
-    };
-    finding = finding
-        .claim_request_uri(request, "the request")
-        .claim_status(response, "refused as malformed")
-        .claim_own_words(case, response);
-    if let Some(Fault { header, value, .. }) = &named {
-        finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
+            ))
     }
-    if of_star(request).is_some() {
-        finding = finding.claim_header(request, "Contact", "every registration is to end").claim_header(
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let request = self.request;
+        let mut finding = finding
+            .claim_request_uri(request, "the request")
+            .claim_status(self.response, "refused as malformed")
+            .claim_own_words(self.case, self.response);
+        if let Some(Fault { header, value, .. }) = &self.named {
+            finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
+        }
+        if of_star(request).is_none() {
+            return finding;
+        }
+        finding.claim_header(request, "Contact", "every registration is to end").claim_header(
             request,
             "Expires",
             "for which it must be 0",
-        );
+        )
     }
-    Some(finding.refuted("server-fault", format!("{} blames the request", failure.status)))
 }
 
 /// What is found broken in a request, at most three things, the one that the refusal names first.

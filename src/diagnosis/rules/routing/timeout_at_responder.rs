@@ -54,7 +54,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let server = response.path.source;
     let service = case.service_asked_for(failure);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
+    let quotation = case.said_beside_code(response);
     let because = format!(
         "{server} answered the {} with 408 after {}{quotation}: it gave up waiting for something behind it, which \
          this capture does not hold.",

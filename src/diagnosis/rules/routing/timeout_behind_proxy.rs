@@ -1,5 +1,5 @@
-use crate::call::{Transaction, timer};
-use crate::diagnosis::branches::TIMEOUTS;
+use crate::call::{Failure, Heard, Transaction, timer};
+use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{destination_field, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -37,100 +37,130 @@ pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&TIMEOUTS)?;
-    let code = failure.status;
-    let (request, response) = (case.request(failure)?, case.response(failure));
-    let waited = case.waited_for(failure).last()?;
-    let (silent, sent) = (waited.branch, waited.sent);
-    // What rang and had ended before the request was sent on, as where a forwarding comes after it, is not what timed
-    // out.
-    let had_ended = |inner: &Transaction| case.finals(inner).next().is_some_and(|end| end.place < sent.place);
-    let rang = case.ringing(failure.transaction).is_some();
-    let rings_itself = code.get() == 408 && case.ringing(silent.id).is_some();
-    if rings_itself
-        || rang && !case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id).all(had_ended)
-    {
-        return None;
-    }
-    // An ICMP error is an answer: the way there is closed, and no silence.
-    if case.was_not_delivered(sent) {
-        return None;
-    }
-    let (proxy, next) = (response.path.source, silent.path.destination);
-    // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too, and
-    // who answers it at once did not wait.
-    let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
-    let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
-    if code.get() == 504 && (!is_proxied || waited.waited < timer::T1 * 2) {
-        return None;
-    }
-    let (beside, shown) = case.other_tries(failure, &waited);
-    let sure = if waited.is_hidden() { Confidence::Possible } else { Confidence::Proven };
-    let because = match waited.is_hidden() {
-        true => format!(
-            "{proxy} sent the {} on to {next}, and the capture shows one copy of it and no answer in {}. Over UDP it \
-             would have been repeated if nothing had come back, so the capture lacks packets of that hop. {proxy} \
-             made the {code} itself.{beside}",
-            silent.method.name(),
-            length(waited.waited)
-        ),
-        false => format!(
-            "{proxy} sent the {} on to {next}, {}, and {proxy} made the {code} itself.{beside}",
-            silent.method.name(),
-            waited.words()
-        ),
-    };
-    let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
-    let finding = match case.private_contact(sent) {
-        Some(contact) => contact.told_in(finding, &because, (Role::Proxy, proxy)),
-        None => finding
-            .party(Role::Uas, Some(next))
-            .because(because)
-            .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-            .fix(match shown.is_empty() {
-                true => {
-                    let what = case.noun();
-                    format!(
-                        "Give {proxy} a second destination for this {what}, and let it notice by OPTIONS that {next} \
-                         is silent."
-                    )
-                }
-                false => {
-                    format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
-                }
-            }),
-    };
-    let mut finding = finding.claim_method(request, "the caller's request").claim(
-        sent,
-        destination_field(next.ip()),
-        next.ip().to_string(),
-        "the proxy sends it on to this host",
-    );
-    for other in shown {
-        finding = finding.claim_status(other, "another try of the proxy failed");
-    }
-    if let Some(last) = waited.last_copy {
-        finding = finding.claim_at(
-            last,
-            "sip.Method",
-            silent.method.name(),
-            format!("the last copy of it before the {code}"),
-        );
-    }
-    let finding = finding
-        .claim_absent(sent.place, waited.missing(), "the next hop does not answer")
-        .claim_status(response, "the proxy gives up")
+    let timeout = Timeout::of(case)?;
+    let sure = if timeout.waited.is_hidden() { Confidence::Possible } else { Confidence::Proven };
+    let finding = timeout.told(Finding::of(&RULE, sure).explains(Some(timeout.failure.status)));
+    let (proxy, next) = (timeout.response.path.source, timeout.waited.branch.path.destination);
+    let finding = timeout
+        .proved(finding)
         .refuted("timeout-at-responder", "the request was sent on, and the silence is behind the proxy");
-    let finding = match (rang, case.ringing(silent.id)) {
-        (_, Some(_)) => finding,
-        (true, None) => finding
-            .refuted("ring-timeout", "what rang had ended before the request was sent on to the one who is silent"),
-        (false, None) => finding.refuted("ring-timeout", "nothing rang"),
-    };
+    let finding = timeout.refuting_ring_timeout(finding);
     Some(finding.refuted("destination-unreachable", "no ICMP error came back for it").next_capture(format!(
         "tcpdump -n -s 0 -w next-hop.pcap host {} and port {}   # on {}",
         proxy.ip(),
         next.port(),
         next.ip()
     )))
+}
+
+/// A request that a proxy sent on in vain until it gave up.
+struct Timeout<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    request: &'a Heard,
+    response: &'a Heard,
+    /// The last branch without a final response.
+    waited: Waited<'a>,
+    /// What became of the other branches, as a sentence, and the responses that say so.
+    beside: (String, Vec<&'a Heard>),
+}
+
+impl<'a> Timeout<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Timeout<'a>> {
+        let failure = case.failure_with(&TIMEOUTS)?;
+        let (request, response) = (case.request(failure)?, case.response(failure));
+        let waited = case.waited_for(failure).last()?;
+        let (silent, sent) = (waited.branch, waited.sent);
+        // What rang and had ended before the request was sent on, as where a forwarding comes after it, is not what
+        // timed out.
+        let had_ended = |inner: &Transaction| case.finals(inner).next().is_some_and(|end| end.place < sent.place);
+        let mut others = case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id);
+        let rings_itself = failure.status.get() == 408 && case.ringing(silent.id).is_some();
+        if rings_itself || case.ringing(failure.transaction).is_some() && !others.all(had_ended) {
+            return None;
+        }
+        // An ICMP error is an answer: the way there is closed, and no silence.
+        if case.was_not_delivered(sent) {
+            return None;
+        }
+        // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too,
+        // and who answers it at once did not wait.
+        let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
+        let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
+        if failure.status.get() == 504 && (!is_proxied || waited.waited < timer::T1 * 2) {
+            return None;
+        }
+        let beside = case.other_tries(failure, &waited);
+        Some(Timeout { case, failure, request, response, waited, beside })
+    }
+
+    fn explanation(&self) -> String {
+        let (waited, code, beside) = (&self.waited, self.failure.status, &self.beside.0);
+        let (proxy, next) = (self.response.path.source, waited.branch.path.destination);
+        let method = waited.branch.method.name();
+        match waited.is_hidden() {
+            true => format!(
+                "{proxy} sent the {method} on to {next}, and the capture shows one copy of it and no answer in {}. \
+                 Over UDP it would have been repeated if nothing had come back, so the capture lacks packets of that \
+                 hop. {proxy} made the {code} itself.{beside}",
+                length(waited.waited)
+            ),
+            false => format!(
+                "{proxy} sent the {method} on to {next}, {}, and {proxy} made the {code} itself.{beside}",
+                waited.words()
+            ),
+        }
+    }
+
+    /// The finding with what happened, and what to do.
+    fn told(&self, finding: Finding) -> Finding {
+        let (proxy, next) = (self.response.path.source, self.waited.branch.path.destination);
+        if let Some(contact) = self.case.private_contact(self.waited.sent) {
+            return contact.told_in(finding, &self.explanation(), (Role::Proxy, proxy));
+        }
+        finding
+            .party(Role::Uas, Some(next))
+            .because(self.explanation())
+            .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
+            .fix(match self.beside.1.is_empty() {
+                true => format!(
+                    "Give {proxy} a second destination for this {}, and let it notice by OPTIONS that {next} is \
+                     silent.",
+                    self.case.noun()
+                ),
+                false => {
+                    format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
+                }
+            })
+    }
+
+    fn proved(&self, finding: Finding) -> Finding {
+        let (sent, next) = (self.waited.sent, self.waited.branch.path.destination.ip());
+        let mut finding = finding.claim_method(self.request, "the caller's request").claim(
+            sent,
+            destination_field(next),
+            next.to_string(),
+            "the proxy sends it on to this host",
+        );
+        for other in &self.beside.1 {
+            finding = finding.claim_status(other, "another try of the proxy failed");
+        }
+        if let Some(last) = self.waited.last_copy {
+            let says = format!("the last copy of it before the {}", self.failure.status);
+            finding = finding.claim_at(last, "sip.Method", self.waited.branch.method.name(), says);
+        }
+        finding
+            .claim_absent(sent.place, self.waited.missing(), "the next hop does not answer")
+            .claim_status(self.response, "the proxy gives up")
+    }
+
+    fn refuting_ring_timeout(&self, finding: Finding) -> Finding {
+        let rang = self.case.ringing(self.failure.transaction).is_some();
+        match (rang, self.case.ringing(self.waited.branch.id)) {
+            (_, Some(_)) => finding,
+            (true, None) => finding
+                .refuted("ring-timeout", "what rang had ended before the request was sent on to the one who is silent"),
+            (false, None) => finding.refuted("ring-timeout", "nothing rang"),
+        }
+    }
 }

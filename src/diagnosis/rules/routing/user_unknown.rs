@@ -1,10 +1,13 @@
-use crate::call::Kind;
+use std::borrow::Cow;
+
+use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
-use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
+use crate::diagnosis::bound::{Bound, bound, tells_of_a_dial_plan};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
-use crate::diagnosis::signed_off::signed_off;
+use crate::diagnosis::signed_off::{SignedOff, signed_off};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Uri;
 
 rule! {
     /// The server does not know the user that was called.
@@ -34,82 +37,114 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[404, 604])?;
-    let response = case.response(failure);
-    let target = case.asked_for(failure)?;
-    let by_plan = tells_of_a_dial_plan(case, response);
-    let gone = signed_off(case).filter(|_| !target.is_number() || !by_plan);
-    let bound = bound(case).filter(|_| !by_plan);
-    let is_known = gone.is_some() || bound.is_some();
-    // A service has no user: `number-not-routable`.
-    let is_named = !target.user.is_empty() && !target.is_service() && (!target.is_number() || is_known);
-    let is_other = !is_named || matches!(case.call.kind, Kind::Registration | Kind::Options);
-    if is_other || case.telling_cause(response).is_some_and(|cause| cause > 3) {
-        return None;
-    }
-    let in_dialog = case.call.transaction(failure.transaction).in_dialog;
-    if case.says_caller_unregistered(response) {
-        return None; // It speaks of the caller: `refused-by-policy`.
-    }
-    if in_dialog || case.is_scan() || case.redirected_by().is_some() || domain_not_served::holds(case, failure) {
-        return None;
-    }
-    let request = case.request(failure);
-    // Without the request it is known only whom it was for at first.
-    let sure = if request.is_some() { Confidence::Proven } else { Confidence::Likely };
-    let finding = Finding::of(&RULE, sure).explains(Some(failure.status));
-    let finding = match (&gone, &bound) {
-        (Some(gone), _) => {
-            finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off")
-        }
-        (None, Some(_)) => finding
-            .sender(case.role_of_responder(response), response)
-            .titled("The server does not find a user whose registration is in force"),
-        (None, None) => finding.sender(case.role_of_responder(response), response),
-    };
+    let unknown = Unknown::of(case)?;
+    let finding = unknown.blamed(Finding::of(&RULE, unknown.confidence()).explains(Some(unknown.failure.status)));
     if !case.wants_words() {
         return Some(finding);
     }
-    let (user, host, server) = (target.bare_user(), &target.host, response.path.source);
-    let quotation = case.quotation(response).map(|words| format!("; {words}")).unwrap_or_default();
-    let why = match (&gone, &bound) {
-        (Some(gone), _) => format!("no device is registered for it; {}", gone.words()),
-        (None, Some(bound)) => format!("it does not find that user, although {}", bound.words()),
-        (None, None) => "there is no such user there or behind it, or no device is registered for it".to_owned(),
-    };
-    let because = format!("{server} answered {} for \"{user}\" at {host}{quotation}: {why}.", failure.status);
-    let finding = finding.because(because);
-    let finding = match (&gone, &bound) {
-        (Some(gone), _) => gone.prove(finding, user),
-        (None, Some(bound)) => bound.prove(finding, user, &server.to_string()),
-        (None, None) => finding
-            .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
-            .fix(format!(
-                "If the user exists there, look whether a device is registered for it: some servers answer 404 when \
-                 none is{}.",
-                case.settings(Topic::Users, response)
-            ))
-            .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling.")),
-    };
-    let finding = match request {
-        Some(request) => finding.claim_request_uri(request, "the user that was called"),
-        None => finding.claim_header(response, "To", "whom the response is about; the request is not in the capture"),
-    };
-    Some(
+    let finding = unknown.advised(finding.because(unknown.explanation()));
+    let finding = case
+        .claim_asked_for(finding, unknown.failure, "the user that was called")
+        .claim_status(unknown.response, "nobody of that name is found")
+        .claim_own_words(case, unknown.response);
+    Some(unknown.refuting(finding))
+}
+
+/// A user whom a server does not find.
+struct Unknown<'a> {
+    case: &'a Case<'a>,
+    failure: &'a Failure,
+    response: &'a Heard,
+    target: Cow<'a, Uri>,
+    gone: Option<SignedOff<'a>>,
+    bound: Option<Bound<'a>>,
+}
+
+impl<'a> Unknown<'a> {
+    fn of(case: &'a Case<'a>) -> Option<Unknown<'a>> {
+        let failure = case.failure_with(&[404, 604])?;
+        let response = case.response(failure);
+        let target = case.asked_for(failure)?;
+        let by_plan = tells_of_a_dial_plan(case, response);
+        let gone = signed_off(case).filter(|_| !target.is_number() || !by_plan);
+        let bound = bound(case).filter(|_| !by_plan);
+        let is_known = gone.is_some() || bound.is_some();
+        // A service has no user: `number-not-routable`.
+        let is_named = !target.user.is_empty() && !target.is_service() && (!target.is_number() || is_known);
+        let is_other = !is_named || matches!(case.call.kind, Kind::Registration | Kind::Options);
+        if is_other || case.telling_cause(response).is_some_and(|cause| cause > 3) {
+            return None;
+        }
+        let in_dialog = case.call.transaction(failure.transaction).in_dialog;
+        if case.says_caller_unregistered(response) {
+            return None; // It speaks of the caller: `refused-by-policy`.
+        }
+        if in_dialog || case.is_scan() || case.redirected_by().is_some() || domain_not_served::holds(case, failure) {
+            return None;
+        }
+        Some(Unknown { case, failure, response, target, gone, bound })
+    }
+
+    /// Without the request it is known only whom it was for at first.
+    fn confidence(&self) -> Confidence {
+        if self.case.request(self.failure).is_some() { Confidence::Proven } else { Confidence::Likely }
+    }
+
+    fn blamed(&self, finding: Finding) -> Finding {
+        if let Some(gone) = &self.gone {
+            return finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off");
+        }
+        let finding = finding.sender(self.case.role_of_responder(self.response), self.response);
+        match &self.bound {
+            Some(_) => finding.titled("The server does not find a user whose registration is in force"),
+            None => finding,
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let why = match (&self.gone, &self.bound) {
+            (Some(gone), _) => format!("no device is registered for it; {}", gone.words()),
+            (None, Some(bound)) => format!("it does not find that user, although {}", bound.words()),
+            (None, None) => "there is no such user there or behind it, or no device is registered for it".to_owned(),
+        };
+        format!(
+            "{} answered {} for \"{}\" at {}{}: {why}.",
+            self.response.path.source,
+            self.failure.status,
+            self.target.bare_user(),
+            self.target.host,
+            self.case.said_beside_code(self.response)
+        )
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let (user, server) = (self.target.bare_user(), self.response.path.source);
+        match (&self.gone, &self.bound) {
+            (Some(gone), _) => gone.prove(finding, user),
+            (None, Some(bound)) => bound.prove(finding, user, &server.to_string()),
+            (None, None) => finding
+                .fix(format!("Compare \"{user}\" letter by letter with the users of {server}."))
+                .fix(format!(
+                    "If the user exists there, look whether a device is registered for it: some servers answer 404 \
+                     when none is{}.",
+                    self.case.settings(Topic::Users, self.response)
+                ))
+                .fix(format!("If it does not, create \"{user}\" on {server}, or correct the caller's dialling.")),
+        }
+    }
+
+    fn refuting(&self, finding: Finding) -> Finding {
+        let (user, server) = (self.target.bare_user(), self.response.path.source);
+        let is_user = match self.gone.is_some() || self.bound.is_some() {
+            true => format!("a device has registered as \"{user}\""),
+            false => format!("\"{user}\" is a name, not a number"),
+        };
         finding
-            .claim_status(response, "nobody of that name is found")
-            .claim_own_words(case, response)
             .refuted(
                 "domain-not-served",
-                format!("no other request shows {server} to serve other domains and not {host}"),
+                format!("no other request shows {server} to serve other domains and not {}", self.target.host),
             )
-            .refuted(
-                "number-not-routable",
-                match is_known {
-                    true => format!("a device has registered as \"{user}\""),
-                    false => format!("\"{user}\" is a name, not a number"),
-                },
-            )
-            .refuted("callee-unreachable", "the server did not answer 480"),
-    )
+            .refuted("number-not-routable", is_user)
+            .refuted("callee-unreachable", "the server did not answer 480")
+    }
 }
