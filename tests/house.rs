@@ -81,6 +81,10 @@ const EVERYWHERE: [&str; 13] = [
 ];
 /// Lines that a file may have.
 const LONGEST_FILE: usize = 600;
+/// Lines of the longest function.
+const LONGEST_FUNCTION: usize = 60;
+/// Functions that are a table, with a row for each of many kinds.
+const TABLES: [(&str, &str); 1] = [("src/oddity.rs", "fn says(")];
 
 /// Every source file: its path from the root of the package, and its text.
 fn sources() -> Vec<(String, String)> {
@@ -178,6 +182,29 @@ fn files_are_short() {
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{path} has {lines} lines, more than {LONGEST_FILE}");
     }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    for (path, text) in sources() {
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let lines: Vec<&str> = code.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| begins_function(line)) {
+            let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+            let length = lines[at..].iter().position(|line| *line == end).map_or(0, |length| length + 1);
+            let is_table = TABLES.iter().any(|(file, name)| path == *file && line.contains(name));
+            assert!(
+                length <= LONGEST_FUNCTION || is_table,
+                "{path}:{}: {length} lines, more than {LONGEST_FUNCTION}",
+                at + 1
+            );
+        }
+    }
+}
+
+fn begins_function(line: &str) -> bool {
+    let words = line.trim_start().trim_start_matches("pub").trim_start_matches("(crate)").trim_start_matches("(super)");
+    words.trim_start().trim_start_matches("const ").starts_with("fn ")
 }
 
 #[test]

@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::call::log::occupancy::private_block;
 use crate::call::log::{EntryId, Hearing, Log, Verb};
+use crate::capture::Timestamp;
 use crate::sip::{ASTERISK_CAUSE, Cut, HeaderName, Message, Method, Reason};
 
 static REFUSED_AUDIO: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("m=audio 0 "));
@@ -23,37 +24,49 @@ const NORMAL_CLEARING: u32 = 16;
 impl Log {
     /// Follows what the message does to its step, and whether the call stays a plain one.
     pub(super) fn follow(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
-        let Hearing { message, keys, cut, arrival, .. } = *heard;
-        self.is_special |= cut != Cut::Whole;
-        let Some(step) = self.steps.get_mut(step) else { return };
-        if keys.is_request {
-            if keys.cseq.method == Method::Ack {
-                step.acked = true;
-                step.ack = Some(entry);
-                // Only the ACK to a 2xx has a branch of its own (RFC 3261 §13.2.2.4): the capture missed that 2xx.
-                if step.status == 0 && !step.in_dialog && keys.has_cookie() && keys.branch_hash != step.branch_hash {
-                    self.is_special = true;
-                    self.answered.get_or_insert(arrival.place.time);
-                }
-                return;
-            }
-            self.has_altered_requests |= step.request.is_some();
-            step.request = Some(entry);
-            if step.method == Verb::Bye && !self.fork.is_released_by(keys, arrival.place.time) {
-                self.byes += 1;
-            }
-            // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
-            let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
-            self.is_special |= is_telling || has_other_digest_uri(message);
-            self.is_special |= step.method == Verb::Bye && gives_an_odd_reason(message);
-            if keys.cseq.method == Method::Notify {
-                self.is_transferring &= !ends_subscription(message);
-            }
-            if step.method == Verb::Invite {
-                self.note_media(message);
-            }
-            return;
+        self.is_special |= heard.cut != Cut::Whole;
+        match (heard.keys.is_request, &heard.keys.cseq.method) {
+            (true, Method::Ack) => self.follow_ack(step, entry, heard),
+            (true, _) => self.follow_request(step, entry, heard),
+            (false, _) => self.follow_response(step, entry, heard),
         }
+    }
+
+    fn follow_ack(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
+        let Some(step) = self.steps.get_mut(step) else { return };
+        step.acked = true;
+        step.ack = Some(entry);
+        // Only the ACK to a 2xx has a branch of its own (RFC 3261 §13.2.2.4): the capture missed that 2xx.
+        if step.status == 0 && !step.in_dialog && heard.keys.has_cookie() && heard.keys.branch_hash != step.branch_hash
+        {
+            self.is_special = true;
+            self.answered.get_or_insert(heard.arrival.place.time);
+        }
+    }
+
+    fn follow_request(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
+        let Hearing { message, keys, arrival, .. } = *heard;
+        let Some(step) = self.steps.get_mut(step) else { return };
+        self.has_altered_requests |= step.request.is_some();
+        step.request = Some(entry);
+        if step.method == Verb::Bye && !self.fork.is_released_by(keys, arrival.place.time) {
+            self.byes += 1;
+        }
+        // How a transfer ends, NOTIFY tells, whatever the response to REFER is.
+        let is_telling = step.method == Verb::Cancel || keys.cseq.method == Method::Refer;
+        self.is_special |= is_telling || has_other_digest_uri(message);
+        self.is_special |= step.method == Verb::Bye && gives_an_odd_reason(message);
+        if keys.cseq.method == Method::Notify {
+            self.is_transferring &= !ends_subscription(message);
+        }
+        if step.method == Verb::Invite {
+            self.note_media(message);
+        }
+    }
+
+    fn follow_response(&mut self, step: usize, entry: EntryId, heard: &Hearing<'_, '_>) {
+        let Hearing { message, keys, arrival, .. } = *heard;
+        let Some(step) = self.steps.get_mut(step) else { return };
         step.response = Some(entry);
         let Some(status) = keys.status else {
             self.is_special = true;
@@ -70,24 +83,30 @@ impl Log {
         if step.status == 0 {
             step.status = status.get();
         }
+        let is_answer = step.method == Verb::Invite && status.is_success();
         self.is_transferring |= keys.cseq.method == Method::Refer && status.is_success();
         if step.in_dialog && status.is_success() && matches!(keys.cseq.method, Method::Invite | Method::Update) {
             self.is_special |= asks_for_silence(message.body());
         }
-        if step.method == Verb::Invite && status.is_success() {
+        if is_answer {
             match was_answered {
                 true => self.fork.note_further_answer(keys, arrival.place.time),
                 false => self.fork.note_answer(keys),
             }
-            self.answered.get_or_insert(arrival.place.time);
-            self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
-            self.note_media(message);
-            let seconds = crate::call::step::seconds(message, HeaderName::SessionExpires);
-            self.session_expires = match (self.session_expires, seconds) {
-                (Some(known), Some(new)) => Some(known.min(new)),
-                (known, new) => known.or(new),
-            };
+            self.note_accepted(message, arrival.place.time);
         }
+    }
+
+    /// A 2xx to an INVITE: what it says of the media and of the session's time.
+    fn note_accepted(&mut self, message: &Message<'_>, at: Timestamp) {
+        self.answered.get_or_insert(at);
+        self.is_special |= REFUSED_AUDIO.find(message.body()).is_some();
+        self.note_media(message);
+        let seconds = crate::call::step::seconds(message, HeaderName::SessionExpires);
+        self.session_expires = match (self.session_expires, seconds) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
     }
 
     /// Remembers a private address that media are asked for at: whether it can be reached shows when all addresses of

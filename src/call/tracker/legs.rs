@@ -47,33 +47,41 @@ impl Tracker {
             }
             return Some((*index, key.links_by(), Some(upstream)));
         }
-        let (path, now) = (arrival.path, arrival.place.time);
-        let adjacent = self.guesses.fitting(path, ties, now);
-        let guess = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path)));
-        if guess.is_none()
-            && let Some((index, upstream)) = self.goes_on_after(self.guesses.last_try(path, ties), arrival)
-        {
-            return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
-        }
-        let guess = guess.or_else(|| {
-            let elsewhere = self.guesses.fitting_elsewhere(ties, now);
-            only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path)))
-        });
-        if guess.is_none()
-            && let Some((index, upstream)) = sent_on
-        {
-            return Some((index, LinkedBy::NumberAndTime, Some(upstream)));
-        }
-        let guess = guess.or_else(|| {
-            let is_diverted = || message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
-            let at_host = self.guesses.fitting_host(path, ties, is_diverted, now);
-            only(at_host.filter(|(attempt, path)| self.still_waits(*attempt, *path)))
-        });
-        let (index, step) = match guess {
-            Some((attempt, _)) => (attempt.index, attempt.step),
-            None => self.goes_on_after(self.guesses.last_try_for(path, ties), arrival)?,
-        };
+        let (index, step) = self.guessed_call(message, ties, sent_on, arrival)?;
         Some((index, LinkedBy::NumberAndTime, Some(step)))
+    }
+
+    /// The open call that an INVITE goes on by number and time, and the step that it continues: first at the host that
+    /// the last one went to, then elsewhere, then where its callee was seen to be sent on to.
+    fn guessed_call(
+        &self,
+        message: &Message<'_>,
+        ties: &Ties<'_>,
+        sent_on: Option<(u32, StepId)>,
+        arrival: &Arrival,
+    ) -> Option<(u32, StepId)> {
+        let (path, now) = (arrival.path, arrival.place.time);
+        let guessed = |attempt: Attempt| (attempt.index, attempt.step);
+        let adjacent = self.guesses.fitting(path, ties, now);
+        if let Some((attempt, _)) = only(adjacent.filter(|(attempt, path)| self.still_waits(*attempt, *path))) {
+            return Some(guessed(attempt));
+        }
+        if let Some(tried) = self.goes_on_after(self.guesses.last_try(path, ties), arrival) {
+            return Some(tried);
+        }
+        let elsewhere = self.guesses.fitting_elsewhere(ties, now);
+        if let Some((attempt, _)) = only(elsewhere.filter(|(attempt, _)| self.continues(*attempt, path))) {
+            return Some(guessed(attempt));
+        }
+        if sent_on.is_some() {
+            return sent_on;
+        }
+        let is_diverted = || message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
+        let at_host = self.guesses.fitting_host(path, ties, is_diverted, now);
+        match only(at_host.filter(|(attempt, path)| self.still_waits(*attempt, *path))) {
+            Some((attempt, _)) => Some(guessed(attempt)),
+            None => self.goes_on_after(self.guesses.last_try_for(path, ties), arrival),
+        }
     }
 
     /// The open call that a request continued which was not captured: its response is the first message with its

@@ -1,3 +1,4 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
 use crate::sip::HeaderName;
@@ -46,20 +47,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let decides = what == Fault::SameCount
         && case.outer_failure().zip(answer).is_some_and(|(failure, answer)| failure.response == answer.id);
     let client = second.request.path.source;
-    let because = match what {
-        Fault::SameCount => format!(
-            "{client} answered the challenge of {} with a request that does not raise CSeq, so a server may take it \
-             for a copy of the first one{}.",
-            first.request.path.destination,
-            if decides { ", and this one refused it" } else { "; it did not decide how the request ended" }
-        ),
-        Fault::OtherTag | Fault::OtherCallId => format!(
-            "{client} answered the challenge of {} with a request that has a new {}. A retry should keep that of the \
-             first try; that the server minded it nothing shows.",
-            first.request.path.destination,
-            what.name()
-        ),
-    };
     // That the request is not renumbered is seen; that the server refused it for that is so only where it says so.
     let is_sure = !decides || answer.is_some_and(|answer| case.says_any(answer, OF_CSEQ));
     let finding = Finding::of(&RULE, if is_sure { Confidence::Proven } else { Confidence::Likely });
@@ -83,7 +70,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .sender(Role::Uac, second.request)
-            .because(because)
+            .because(explanation(what, (first, second), answer.filter(|_| decides)))
             .fix(format!(
                 "Update the software of {client}: a retry after 401 or 407 raises CSeq by one and keeps Call-ID and \
                  From tag."
@@ -93,6 +80,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim(second.request, field, value(second).unwrap_or_default(), "the try with credentials")
             .claim_status(answer?, "the answer to it"),
     )
+}
+
+/// What the retry did; `refusal` is the answer to it that ended the request.
+fn explanation(what: Fault, (first, second): (&Try<'_>, &Try<'_>), refusal: Option<&Heard>) -> String {
+    let (client, server) = (second.request.path.source, first.request.path.destination);
+    match what {
+        Fault::SameCount => format!(
+            "{client} answered the challenge of {server} with a request that does not raise CSeq, so a server may take \
+             it for a copy of the first one{}.",
+            match refusal {
+                Some(_) => ", and this one refused it",
+                None => "; it did not decide how the request ended",
+            }
+        ),
+        Fault::OtherTag | Fault::OtherCallId => format!(
+            "{client} answered the challenge of {server} with a request that has a new {}. A retry should keep that of \
+             the first try; that the server minded it nothing shows.",
+            what.name()
+        ),
+    }
 }
 
 /// What is wrong with a retry.
