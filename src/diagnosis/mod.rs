@@ -25,6 +25,7 @@ mod lock;
 mod lost_dialog;
 mod media;
 mod offers;
+mod options;
 mod origin;
 mod platform;
 mod precedence;

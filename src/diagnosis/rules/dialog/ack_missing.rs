@@ -98,7 +98,7 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
 /// No ACK came to the one who answered.
 fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let wait = Wait::of(case)?;
-    let Wait { invite, success, bye, .. } = wait;
+    let Wait { success, bye, .. } = wait;
     let finding = Finding::of(&RULE, wait.confidence);
     let finding = match bye.is_some() || ends_without_bye(case, success) {
         true => finding.explains(success.message.status()).drops_the_call(),
@@ -108,7 +108,7 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let finding = finding.party(role, Some(culprit)).because(wait.explanation(case));
     let finding = wait.steps().into_iter().fold(finding, Finding::fix);
     let finding = finding.next_capture(capture_at(success.path.destination.ip(), success.path));
-    Some(prove(finding, case, invite, success, bye))
+    Some(wait.prove(case, finding))
 }
 
 /// A 2xx that waits for its ACK in vain.
@@ -219,6 +219,39 @@ impl<'a> Wait<'a> {
         }
         steps
     }
+
+    fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
+        let Wait { invite, success, bye, .. } = self;
+        let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
+        let mut finding = finding.claim_status(success, "the answer");
+        if let Some(last) = success.repeats.last() {
+            finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
+        }
+        if self.contact_fault.is_some() {
+            finding = finding.claim_header(success, "Contact", "where the ACK has to go");
+        }
+        finding = finding.claim_absent(
+            success.place,
+            format!("ACK with CSeq {} to {}", invite.cseq, success.path.source),
+            format!("none in the {} that the capture goes on", length(case.tail(success.place))),
+        );
+        if let Some(bye) = bye {
+            finding = finding.claim_method(bye, "the one who answered gives up");
+        }
+        let finding = finding.refuted(
+            "media-inactivity-teardown",
+            match success.repeated {
+                0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
+                _ => "the 2xx was repeated until the end, as only a missing ACK explains",
+            },
+        );
+        match case.acks_to(success).next() {
+            Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
+            None => finding
+                .refuted("in-dialog-request-misrouted", "no ACK with the tags of this answer is in the capture at all")
+                .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
+        }
+    }
 }
 
 /// How often the ACK came to the host that this 2xx was sent to, and that sent none on: a proxy in its path.
@@ -277,36 +310,4 @@ fn contact_fault(success: &Heard) -> Option<String> {
              came from {source}."
         )
     })
-}
-
-fn prove(finding: Finding, case: &Case<'_>, invite: &Transaction, success: &Heard, bye: Option<&Heard>) -> Finding {
-    let cseq = success.message.header("CSeq").unwrap_or_default().into_owned();
-    let mut finding = finding.claim_status(success, "the answer");
-    if let Some(last) = success.repeats.last() {
-        finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
-    }
-    if contact_fault(success).is_some() {
-        finding = finding.claim_header(success, "Contact", "where the ACK has to go");
-    }
-    finding = finding.claim_absent(
-        success.place,
-        format!("ACK with CSeq {} to {}", invite.cseq, success.path.source),
-        format!("none in the {} that the capture goes on", length(case.tail(success.place))),
-    );
-    if let Some(bye) = bye {
-        finding = finding.claim_method(bye, "the one who answered gives up");
-    }
-    let finding = finding.refuted(
-        "media-inactivity-teardown",
-        match success.repeated {
-            0 => "the call was ended just when who gets no ACK gives up, 64·T1 after the 2xx",
-            _ => "the 2xx was repeated until the end, as only a missing ACK explains",
-        },
-    );
-    match case.acks_to(success).next() {
-        Some(ack) => finding.claim_method(ack, "the ACK on an earlier hop"),
-        None => finding
-            .refuted("in-dialog-request-misrouted", "no ACK with the tags of this answer is in the capture at all")
-            .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
-    }
 }

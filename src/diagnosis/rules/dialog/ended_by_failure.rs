@@ -4,7 +4,7 @@ use crate::call::Heard;
 use crate::catalogue::{Q850Cause, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause};
 
 rule! {
@@ -62,7 +62,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(success.message.status())
         .drops_the_call()
-        .sender(if case.side(bye) == Side::Caller { Role::Uac } else { Role::Uas }, bye);
+        .sender(case.side(bye).role(), bye);
     if !case.wants_words() {
         return Some(finding);
     }

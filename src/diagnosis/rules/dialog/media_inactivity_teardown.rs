@@ -5,7 +5,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::media::{Talk, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Side};
 use crate::sip::{Method, Reason, StatusCode};
 
 rule! {
@@ -84,7 +84,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, if said.is_some() { Confidence::Proven } else { Confidence::Possible })
         .explains(success.message.status())
         .drops_the_call()
-        .sender(if case.side(bye) == Side::Caller { Role::Uac } else { Role::Uas }, bye)
+        .sender(case.side(bye).role(), bye)
         .because(format!(
             "The call was ended by {source}{}. {why}",
             silence.as_ref().map(Silence::told).unwrap_or_default()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::call::Heard;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::options::knows_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
@@ -154,8 +155,7 @@ impl<'a> Lapse<'a> {
 
 /// True if the 2xx to this request makes a side refresh that does not say that it can (RFC 4028 §9, table 2).
 fn is_forced(request: &Heard, refresher: Option<&str>) -> bool {
-    let names = |header| request.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("timer"));
-    refresher == Some("uac") && !request.message.is_cut() && !names("Supported") && !names("Require")
+    refresher == Some("uac") && !request.message.is_cut() && !knows_option(request, "timer")
 }
 
 /// Says whose fault such a timer is.

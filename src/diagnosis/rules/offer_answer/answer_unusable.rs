@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
@@ -65,6 +66,11 @@ enum Fault<'a> {
 /// True if the caller's side ended the call at once because of an answer like that.
 pub(super) fn holds(case: &Case<'_>) -> bool {
     unusable(case).is_some()
+}
+
+/// What to do where a side refuses a stream.
+pub(super) fn compare_abilities(who: SocketAddr) -> String {
+    format!("Compare the codecs and the profile of the offer with what {who} allows.")
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
@@ -157,7 +163,7 @@ impl<'a> Unusable<'a> {
     fn steps(&self, case: &Case<'a>) -> Vec<String> {
         let who = self.written(case).path.source;
         let cure = match &self.fault {
-            Fault::Refused(_) => format!("Compare the codecs and the profile of the offer with what {who} allows."),
+            Fault::Refused(_) => compare_abilities(who),
             Fault::NoAddress(_) => format!(
                 "Let {who} name the address of its media when it answers: its media server may not be ready so soon."
             ),

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use crate::call::Heard;
+use crate::diagnosis::options::names_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -35,9 +36,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let request = case.request(failure)?;
     let required = response.message.headers("Require");
-    let supported = request.message.headers("Supported");
     let missing: Vec<String> =
-        required.iter().filter(|tag| !supported.iter().any(|known| known.eq_ignore_ascii_case(tag))).cloned().collect();
+        required.iter().filter(|tag| !names_option(request, "Supported", tag)).cloned().collect();
     if missing.iter().any(|tag| tag.eq_ignore_ascii_case("sec-agree")) {
         return None; // security-agreement-required tells more.
     }

@@ -1,4 +1,5 @@
 use crate::call::Heard;
+use crate::diagnosis::options::names_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::noise::probe_noise::is_probe;
 use crate::diagnosis::words::list;
@@ -76,7 +77,8 @@ impl<'a> Refusal<'a> {
         let failure = case.failure_with(&[420]).filter(|failure| !is_probe(case, failure))?;
         let response = case.response(failure);
         let unsupported = response.message.headers("Unsupported");
-        let demands = |request: &Heard, header: &str| names_any(&request.message.headers(header), &unsupported);
+        let demands =
+            |request: &Heard, header: &str| unsupported.iter().any(|tag| names_option(request, header, tag));
         // Proxies add demands of their own, such as `path` (RFC 3327).
         let request = case.first_with(case.request(failure)?, |request| {
             DEMANDS.iter().any(|header| demands(request, header))
@@ -127,7 +129,7 @@ impl<'a> Refusal<'a> {
 
     /// True if Supported of the request names one of the tags.
     fn is_only_supported(&self) -> bool {
-        names_any(&self.request.message.headers("Supported"), &self.unsupported)
+        self.unsupported.iter().any(|tag| names_option(self.request, "Supported", tag))
     }
 
     /// What to do, most likely first.
@@ -155,11 +157,6 @@ impl<'a> Refusal<'a> {
             ],
         }
     }
-}
-
-/// True if one list of option tags names one of the other.
-fn names_any(tags: &[String], wanted: &[String]) -> bool {
-    wanted.iter().any(|tag| tags.iter().any(|known| known.eq_ignore_ascii_case(tag)))
 }
 
 /// True if a request demands no extension at all.

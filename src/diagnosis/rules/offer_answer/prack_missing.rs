@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
+use crate::diagnosis::options::{knows_option, names_option};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{address, has_passed_proxy, same_target};
 use crate::diagnosis::words::{destination_field, is_private, length};
@@ -338,16 +339,14 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .flat_map(|invite| case.provisionals(invite).map(move |response| (invite, response)))
         .filter(|(_, response)| response.repeated >= ENOUGH_REPEATS)
         .filter(|(_, response)| {
-            response.message.headers("Require").iter().any(|tag| tag.eq_ignore_ascii_case("100rel"))
-                && !is_confirmed(case, response)
+            names_option(response, "Require", "100rel") && !is_confirmed(case, response)
         })
         .last()
 }
 
 /// True if an INVITE offers reliable provisional responses, or may do so behind the cut (RFC 3262 §3).
 fn offers_reliability(invite: &Heard) -> bool {
-    let names = |header| invite.message.headers(header).iter().any(|tag| tag.eq_ignore_ascii_case("100rel"));
-    invite.message.is_cut() || names("Supported") || names("Require")
+    invite.message.is_cut() || knows_option(invite, "100rel")
 }
 
 /// The last PRACK with the number of a reliable response and of its INVITE (RFC 3262 §7.2).

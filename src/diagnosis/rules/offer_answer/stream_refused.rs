@@ -1,3 +1,4 @@
+use crate::diagnosis::options::names_option;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::answer_unusable;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -35,8 +36,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         offered.kind == "audio" && offered.port != 0 && answered.kind == "audio" && answered.port == 0
     })?;
     // A recording has a stream for each party (RFC 7866 §7.1); elsewhere a second one is there to choose from.
-    let is_recording =
-        request.message.headers("Require").iter().any(|required| required.eq_ignore_ascii_case("siprec"));
+    let is_recording = names_option(request, "Require", "siprec");
     let has_other = answer.media.iter().any(|media| media.kind == "audio" && media.port != 0);
     if has_other && !is_recording {
         return None;
@@ -60,7 +60,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                 refused.line,
                 offered.line
             ))
-            .fix(format!("Compare the codecs and the profile of the offer with what {} allows.", author.path.source))
+            .fix(answer_unusable::compare_abilities(author.path.source))
             .claim(request, "sdp.media", offered.line.clone(), "the audio that is offered")
             .claim(success, "sdp.media", refused.line.clone(), "refused with port 0")
             .refuted("no-common-codec", "the call was answered, not refused"),
