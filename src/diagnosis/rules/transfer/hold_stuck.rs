@@ -156,15 +156,18 @@ impl<'a> Resume<'a> {
                 hold.last.answer.path.source
             ),
             Resume::Missing if hold.is_twice => " Both sides held it, and one of them did not resume.".to_owned(),
-            Resume::Missing => " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned(),
+            Resume::Missing => {
+                " No resume was tried: it was forgotten, got lost, or the held party gave up.".to_owned()
+            }
         }
     }
 
     fn cure(&self, hold: &Hold<'_>) -> String {
         match self {
-            Resume::Refused { request, refusal } if is_glare(refusal) => {
-                format!("Let {} try the resume again after the 491, at the times of RFC 3261 §14.1.", request.path.source)
-            }
+            Resume::Refused { request, refusal } if is_glare(refusal) => format!(
+                "Let {} try the resume again after the 491, at the times of RFC 3261 §14.1.",
+                request.path.source
+            ),
             Resume::Refused { refusal, .. } => {
                 format!("Look at {} for why it refuses a resume in a running call.", refusal.path.source)
             }
