@@ -191,11 +191,15 @@ impl Records {
         let end = start.saturating_add(length(header.kept));
         window.consume(self.record_len(header));
         let nanoseconds = u64::from(header.fraction).saturating_mul(u64::from(self.nanoseconds_per_unit));
-        let clock = if nanoseconds < 1_000_000_000 {
-            self.last_second = Some(header.second);
-            Clock::Measured(Timestamp::from_parts(i64::from(header.second), nanoseconds))
-        } else {
-            Clock::OutOfRange
+        let time = Timestamp::from_parts(i64::from(header.second), nanoseconds);
+        let clock = match nanoseconds {
+            ..1_000_000_000 => {
+                self.last_second = Some(header.second);
+                Clock::Measured(time)
+            }
+            // Somebody moved the time by adding to its fraction, and did not carry.
+            ..2_000_000_000 => Clock::Doubtful(time),
+            _ => Clock::OutOfRange,
         };
         ledger.admit(clock, self.link, start..end, header.original_len)
     }
@@ -474,13 +478,17 @@ mod tests {
     fn lengths_and_times_that_are_odd_are_noted_with_their_frame() {
         let file = Pcap::new().packet(T0, 0, &[1; 40]).record([T0 - 1, 0, 40, 100], &[2; 40]);
         let file = file.record([T0, 4_294_967_295, 40, 40], &[3; 40]).record([T0, 0, 40, 30], &[4; 40]);
-        let (seen, facts) = read_pcap(&file.packet(T0, 1, b"end").bytes);
-        assert_eq!(seen.len(), 5);
+        let (seen, facts) = read_pcap(&file.packet(T0, 1, b"end").record([T0, 1_000_002, 40, 40], &[5; 40]).bytes);
+        assert_eq!(seen.len(), 6);
+        assert_eq!(seen[5].time, Timestamp::from_parts(i64::from(T0) + 1, 2_000).0, "a fraction of more than a second");
         assert_eq!(seen[2].time, seen[1].time, "a time that cannot be right is that of the packet before");
-        for (kind, frame) in
-            [("capture-truncated", 2), ("clock-unsteady", 2), ("timestamp-out-of-range", 3), ("longer-than-on-wire", 4)]
-        {
-            assert_eq!(facts.oddities.of(kind).map(|it| it.frames.clone()), Some(vec![frame]), "{kind}");
+        for (kind, frames) in [
+            ("capture-truncated", &[2][..]),
+            ("clock-unsteady", &[2]),
+            ("timestamp-out-of-range", &[3, 6]),
+            ("longer-than-on-wire", &[4]),
+        ] {
+            assert_eq!(facts.oddities.of(kind).map(|it| it.frames.clone()).as_deref(), Some(frames), "{kind}");
         }
     }
 
