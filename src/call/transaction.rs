@@ -111,26 +111,26 @@ impl Call {
         id
     }
 
-    /// The transaction that a message belongs to, if there is one already.
+    /// The transaction that a message belongs to, if there is one already. Requests are matched by branch where it has
+    /// the cookie (§17.2.3).
     fn transaction_of(&self, keys: &Keys<'_>, message: &Message<'_>, path: Path) -> Option<TransactionId> {
         let found = match keys.is_request {
             true if keys.cseq.method == Method::Ack => self.acked_by(keys, message, path),
             true => self.transactions.iter().rev().find(|known| {
-                known.method == keys.cseq.method && known.path == path && self.is_same_request(known, keys, message)
+                // The number tells most of them apart, and a long call has hundreds.
+                keys.has_cseq(known.cseq)
+                    && known.method == keys.cseq.method
+                    && known.path == path
+                    && keys.has_branch_of(known)
+                    && (keys.has_cookie() || self.is_same_by_headers(known, message))
             }),
             false => self.answered_by(keys, path),
         };
         found.map(|transaction| transaction.id)
     }
 
-    /// Matching of requests: by branch where it has the cookie, else by the rules of RFC 2543 (§17.2.3).
-    fn is_same_request(&self, known: &Transaction, keys: &Keys<'_>, message: &Message<'_>) -> bool {
-        if !keys.has_cseq(known.cseq) || !keys.has_branch_of(known) {
-            return false;
-        }
-        if keys.has_cookie() {
-            return true;
-        }
+    /// Matching of requests by the rules of RFC 2543, for a branch without the cookie (§17.2.3).
+    fn is_same_by_headers(&self, known: &Transaction, message: &Message<'_>) -> bool {
         let Some(request) = self.request_of(known) else { return true };
         let same = |name| request.message.header_bytes(name) == message.header_bytes(name);
         same(HeaderName::From)
