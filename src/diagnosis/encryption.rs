@@ -24,6 +24,8 @@ const KEYS: &[&str] = &[
 ];
 /// Words that speak of encrypted media.
 const ENCRYPTION: &[&str] = &["srtp", "savp", "encrypt", "secure rtp", "secure media"];
+/// What profiles for media with keys by DTLS begin with.
+const OF_PROFILE: &str = "udp/tls/";
 /// Words for what somebody wants.
 const DEMANDS: &[&str] = &[
     "required",
@@ -76,7 +78,8 @@ impl Case<'_> {
     }
 
     fn speaks_of_signalling(&self, response: &Heard) -> bool {
-        let words = self.words(response);
+        // The TLS in the name of a profile is that of the media (RFC 5764).
+        let words = self.words(response).replace(OF_PROFILE, "");
         let mut words = words.split(|letter: char| !letter.is_ascii_alphanumeric());
         words.any(|word| matches!(word, "tls" | "sips" | "signalling" | "signaling"))
     }
