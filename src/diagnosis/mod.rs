@@ -5,6 +5,7 @@
 //!
 //! A rule is one file under [`rules`]. To add one: its file, and its word in the list.
 
+mod account;
 mod announced;
 mod answered_legs;
 mod bound;
@@ -17,6 +18,7 @@ mod diagnose;
 mod dialogs;
 mod early_end;
 mod elsewhere;
+mod encryption;
 mod engine;
 mod facts;
 mod failover;

@@ -1,6 +1,6 @@
 use crate::call::{Heard, NormalStep, timer};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
 
 rule! {
     /// The session timer that was asked for is shorter than the other side allows.
@@ -13,7 +13,8 @@ rule! {
     /// The interval is set very short on the caller's side, or very long as a minimum on the other.
     ///
     /// ## Evidence
-    /// A 422 with Min-SE greater than the Session-Expires of the request, and no later try that meets it.
+    /// A 422 with Min-SE greater than the Session-Expires of the request, and no later try that meets it. It is proven
+    /// that none was meant to come where an earlier 422 had named that minimum already, and this try was made after it.
     ///
     /// ## How to fix
     /// Set the session interval of the caller's side to at least Min-SE.
@@ -36,23 +37,34 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(_) => (case.role_of_sender(request), request),
         None => (Role::Uas, response),
     };
-    let (confidence, then) = refusal.what_followed(case);
-    Some(
-        Finding::of(&RULE, confidence)
-            .explains(Some(failure.status))
-            .sender(role, culprit)
-            .because(format!(
-                "The {} {}: {} refused it with 422, and {then}.",
-                request.message.method()?,
-                refusal.told(),
-                response.path.source
+    let told_before = refusal.told_before(case);
+    let (confidence, then) = match &told_before {
+        Some(_) => (Confidence::Proven, "a 422 to an earlier try had already named a minimum above what it asks for"),
+        None => refusal.what_followed(case),
+    };
+    let finding = Finding::of(&RULE, confidence)
+        .explains(Some(failure.status))
+        .sender(role, culprit)
+        .because(format!(
+            "The {} {}: {} refused it with 422, and {then}.",
+            request.message.method()?,
+            refusal.told(),
+            response.path.source
+        ))
+        .fix(refusal.cure())
+        .claim_status(response, "refused")
+        .claim_header(request, "Session-Expires", "what was asked for")
+        .claim_header(response, "Min-SE", "the minimum");
+    let finding = match told_before {
+        Some(earlier) => finding
+            .fix(format!(
+                "Look at {} for why it does not take Min-SE of a 422 for its next try (RFC 4028 §7.3).",
+                request.path.source
             ))
-            .fix(refusal.cure())
-            .claim_status(response, "refused")
-            .claim_header(request, "Session-Expires", "what was asked for")
-            .claim_header(response, "Min-SE", "the minimum")
-            .refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"),
-    )
+            .claim_header(earlier.request, "Session-Expires", "what the earlier try asked for, which got a 422 too"),
+        None => finding,
+    };
+    Some(finding.refuted("registration-interval-too-brief", "422 is about the session timer, not about a registration"))
 }
 
 /// A request that was refused for its session timer.
@@ -120,6 +132,19 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    /// An earlier try whose 422 had named a minimum, where this one asked for less all the same: there it is not that
+    /// the next try is still to come.
+    fn told_before(&self, case: &Case<'a>) -> Option<Try<'a>> {
+        let asked = number(self.asked.as_deref())?;
+        let is_told = |earlier: &Try<'_>| {
+            let refusal = earlier.response.filter(|_| earlier.status() == self.response.message.status());
+            let refusal = refusal.filter(|refusal| refusal.place < self.request.place);
+            let least = refusal.and_then(|refusal| number(refusal.message.header("Min-SE").as_deref()));
+            least.is_some_and(|least| least > asked)
+        };
+        case.tries().into_iter().find(is_told)
+    }
+
     /// What followed, and how sure that makes. A phone tries again by itself, and at once: only a capture that ends
     /// sooner may have missed it.
     fn what_followed(&self, case: &Case<'_>) -> (Confidence, &'static str) {
@@ -149,6 +174,9 @@ fn seconds(value: &str) -> &str {
 
 /// True if what was asked for is no less than the minimum that the refusal names.
 fn is_enough(asked: Option<&str>, minimum: Option<&str>) -> bool {
-    let read = |value: Option<&str>| seconds(value?).parse::<u32>().ok();
-    read(asked).zip(read(minimum)).is_some_and(|(asked, minimum)| asked >= minimum)
+    number(asked).zip(number(minimum)).is_some_and(|(asked, minimum)| asked >= minimum)
+}
+
+fn number(value: Option<&str>) -> Option<u32> {
+    seconds(value?).parse().ok()
 }

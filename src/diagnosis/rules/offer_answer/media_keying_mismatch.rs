@@ -4,12 +4,14 @@ use std::time::Duration;
 use crate::call::Heard;
 use crate::capture::{Place, Timestamp};
 use crate::catalogue::tls_alert;
+use crate::diagnosis::encryption::OfEncryption;
 use crate::diagnosis::media::{candidates, ends};
 use crate::diagnosis::offers::body_names;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::answer_malformed::names_media;
 use crate::diagnosis::words::{length, list};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
+use crate::sip::StatusCode;
 use crate::sip::sdp::{Media, Sdp};
 
 rule! {
@@ -26,8 +28,9 @@ rule! {
     /// ## Evidence
     /// `a=crypto` suites of both sides without one in common; an answer that gives another suite under the tag of an
     /// offered one, and a BYE of the caller's side within two seconds (likely); a DTLS description without
-    /// `a=fingerprint` or `a=setup`; an answer with `setup:actpass`, or the same role as the offer; or a fatal alert of
-    /// DTLS between the addresses of the media of an answered call without media both ways.
+    /// `a=fingerprint` or `a=setup`; an answer with `setup:actpass`, or the same role as the offer; a refusal of an
+    /// encrypted offer that speaks of crypto suites, DTLS or fingerprints in words (likely); or a fatal alert of DTLS
+    /// between the addresses of the media of an answered call without media both ways.
     ///
     /// ## How to fix
     /// Switch one suite on on both sides (AES_CM_128_HMAC_SHA1_80 is the usual one); let both use the same of SDES and
@@ -47,14 +50,17 @@ const SOON: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    refused(case).or_else(|| answered(case)).or_else(|| alerted(case))
+    refused(case).or_else(|| refused_in_words(case)).or_else(|| answered(case)).or_else(|| alerted(case))
 }
+
+/// Warnings that name something else in the session description.
+const OF_OTHERS: [u16; 6] = [300, 301, 302, 304, 305, 370];
 
 /// The offer was refused, and its keys do not fit those of the callee.
 fn refused(case: &Case<'_>) -> Option<Finding> {
     let failure = case.refused_opening(&[488, 606])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
-    if request.message.is_cut() || case.warned(response, &[300, 301, 302, 304, 305, 370]).is_some() {
+    if request.message.is_cut() || case.warned(response, &OF_OTHERS).is_some() {
         return None;
     }
     let offer = Sdp::of(&request.message)?;
@@ -89,6 +95,107 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             claim_keys(finding, other, sdp, encrypted(sdp)).refuted("media-profile-mismatch", "both sides encrypt");
     }
     Some(finding.refuted("no-common-codec", "the keys do not fit, whatever the codec is"))
+}
+
+/// An offer of nothing but encrypted media was refused in words that speak of the keys.
+struct Refused<'a> {
+    request: &'a Heard,
+    response: &'a Heard,
+    status: StatusCode,
+    /// Who made the offer, as far as it was passed on as it is.
+    client: SocketAddr,
+    offer: &'a Sdp,
+    /// The first encrypted medium in it.
+    offered: &'a Media,
+}
+
+impl<'a> Refused<'a> {
+    fn of(case: &Case<'a>) -> Option<Refused<'a>> {
+        let failure = case.refused_opening(&[488, 606])?;
+        let (request, response) = (case.request(failure)?, case.response(failure));
+        let speaks_of_keys = case.of_encryption(response) == Some(OfEncryption::Keys);
+        if !speaks_of_keys || case.warned(response, &OF_OTHERS).is_some() || case.abilities(response).is_some() {
+            return None;
+        }
+        let offer = Sdp::of(&request.message)?;
+        let is_encrypted = offer.media.iter().filter(|media| media.port != 0).all(Media::is_secure);
+        let offered = secure(offer).filter(|_| is_encrypted)?;
+        let is_offered = |before: &Heard| Sdp::of(&before.message).and_then(secure) == Some(offered);
+        let client = case.first_with(request, is_offered).path.source;
+        Some(Refused { request, response, status: failure.status, client, offer, offered })
+    }
+
+    /// The way to the keys that the offer names.
+    fn way(&self) -> String {
+        let suites = suites(self.offered);
+        match is_dtls(self.offered) {
+            true => "keys by DTLS".to_owned(),
+            false if suites.is_empty() => "keys by a=fingerprint".to_owned(),
+            false => format!("the crypto suites {}", list(&suites)),
+        }
+    }
+
+    fn advised(&self, finding: Finding, case: &Case<'_>) -> Finding {
+        let (client, server) = (self.client, self.response.path.source);
+        let suites = suites(self.offered);
+        if is_dtls(self.offered) || suites.is_empty() {
+            let finding = match case.says_any(self.response, &["fingerprint"]) {
+                true => finding.fix(format!(
+                    "Look at {server} for why it does not take the a=fingerprint of the offer, and which hash \
+                     functions it knows."
+                )),
+                false => finding,
+            };
+            return finding.fix(enable_dtls(server, client));
+        }
+        let finding = match suites.iter().any(|suite| suite == USUAL) {
+            false => finding.fix(format!("Let {client} offer {USUAL} too: it is the suite that all must know.")),
+            true => finding,
+        };
+        finding
+            .fix(format!(
+                "Compare the crypto suites that {server} allows with those of the offer ({}), and allow one of them \
+                 on both sides.",
+                list(&suites)
+            ))
+            .fix(format!("If {server} wants its keys by DTLS, let both sides use the same of SDES and DTLS."))
+    }
+}
+
+/// The suite that every implementation knows (RFC 4568 §6.2).
+const USUAL: &str = "AES_CM_128_HMAC_SHA1_80";
+
+fn refused_in_words(case: &Case<'_>) -> Option<Finding> {
+    let refused = Refused::of(case)?;
+    let Refused { request, response, status, offer, offered, .. } = refused;
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .titled("The way to the keys of encrypted media that was offered is refused.")
+        .explains(Some(status))
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{} refused the offer ({} with {}) with {status} and speaks of the keys for encrypted media{}.",
+            response.path.source,
+            offered.protocol,
+            refused.way(),
+            case.quotation(response).map(|words| format!(": {words}")).unwrap_or_default()
+        ))
+        .claim(request, "sdp.media", offered.line.clone(), "encrypted media are offered");
+    let finding = claim_keys(refused.advised(finding, case), request, offer, Some(offered));
+    Some(
+        finding
+            .claim_status(response, "refused")
+            .claim_own_words(case, response)
+            .refuted("media-profile-mismatch", "the refusal speaks of the keys")
+            .refuted("no-common-codec", "the refusal speaks of the keys"),
+    )
+}
+
+/// What to do where one side does not take the keys by DTLS: WebRTC knows no other way (RFC 8827).
+pub(super) fn enable_dtls(server: SocketAddr, client: SocketAddr) -> String {
+    format!(
+        "Enable DTLS-SRTP on {server}. If it cannot do that, let {client} offer its keys by SDES (a=crypto), or plain \
+         RTP/AVP; for a browser (WebRTC), which can do neither, put a gateway between the two."
+    )
 }
 
 /// The call was answered, and the answer's keys do not fit the offer.
@@ -299,7 +406,8 @@ fn encrypted(sdp: &Sdp) -> Option<&Media> {
     secure(sdp).or_else(|| sdp.media.iter().find(|media| media.is_secure()))
 }
 
-fn is_dtls(media: &Media) -> bool {
+/// True if its keys are to come by DTLS (RFC 5764).
+pub(super) fn is_dtls(media: &Media) -> bool {
     media.protocol.to_ascii_uppercase().contains("TLS")
 }
 

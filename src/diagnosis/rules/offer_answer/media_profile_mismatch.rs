@@ -1,8 +1,9 @@
 use crate::call::Heard;
 use crate::diagnosis::elsewhere::Elsewhere;
+use crate::diagnosis::encryption::OfEncryption;
 use crate::diagnosis::offers::{audio, intersect};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::offer_answer::media_keying_mismatch::own_fault;
+use crate::diagnosis::rules::offer_answer::media_keying_mismatch::{enable_dtls, is_dtls, own_fault};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::sdp::{Media, Sdp};
 use crate::sip::{StatusCode, Warning};
@@ -21,7 +22,8 @@ rule! {
     /// Likely, where no Warning speaks against it: the same side used a codec of the offer in another call with the
     /// same client, only ever in the other profile; with other media beside the audio, or a Warning of its own, that is
     /// only possible. An offer of nothing but SRTP with ordinary codecs makes it possible. A refusal that speaks of
-    /// SRTP or media encryption in words, to an offer of plain RTP, makes it likely.
+    /// SRTP or media encryption in words makes it likely: to an offer of plain RTP, or to one of nothing but SRTP if it
+    /// does not demand it.
     ///
     /// ## How to fix
     /// Switch SRTP on or off on one side; "optional" SRTP helps only if both sides support it (RFC 4568, RFC 8643).
@@ -38,9 +40,8 @@ rule! {
 /// Codecs that nearly all can do.
 const ORDINARY: [&str; 2] = ["PCMA", "PCMU"];
 
-/// Words of a refusal that speak of encrypted media.
-const ENCRYPTION: &[&str] =
-    &["srtp", "savp", "media encryption", "encryption is required", "encryption required", "encryption level"];
+/// Words of a refusal that speak of codecs.
+const OF_CODECS: &[&str] = &["codec", "payload", "media type", "media format"];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let refusal = Refusal::of(case)?;
@@ -50,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .explains(Some(refusal.code))
         .sender(Role::Uas, response)
         .because(refusal.explanation(case))
-        .fix(refusal.cure())
+        .fix(refusal.cure(case))
         .claim(request, "sdp.media", offered.line.clone(), "the profile that is offered")
         .claim_status(response, "refused");
     if let Some((heard, theirs)) = refusal.differs {
@@ -64,7 +65,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     {
         finding = finding.claim_at(known.sample.place, "sdp.media", line, known.says());
     }
-    if refusal.in_words {
+    if refusal.is_told_by_words() {
         finding = finding.claim_own_words(case, response);
     }
     Some(
@@ -88,9 +89,9 @@ struct Refusal<'a> {
     differs: Option<(&'a Heard, &'a Media)>,
     /// Another call, in which that side used a codec of the offer in the other profile.
     elsewhere: Option<Elsewhere<'a>>,
-    /// True if the refusal speaks of encryption, where none is offered.
+    /// True if the refusal speaks of encryption, where none is offered, or where nothing else is.
     in_words: bool,
-    /// True if nothing but SRTP is offered, with ordinary codecs, and nothing says why it was refused.
+    /// True if nothing but SRTP is offered, with ordinary codecs, and nothing names another reason.
     is_unsaid: bool,
 }
 
@@ -109,9 +110,9 @@ impl<'a> Refusal<'a> {
             Some(_) => Vec::new(),
         };
         let fits = known.iter().any(|known| takes(offer, known));
-        // Who offers nothing but plain RTP and reads of encryption in the refusal can only have been asked for it.
-        let is_plain = offer.media.iter().all(|media| !media.is_secure());
-        let is_silent = case.warnings(response).is_empty() && theirs.is_none() && !fits;
+        let of_encryption = case.of_encryption(response);
+        let may_be_unsaid = of_encryption.is_none() && !case.says_any(response, OF_CODECS);
+        let is_silent = may_be_unsaid && case.warnings(response).is_empty() && theirs.is_none() && !fits;
         Some(Refusal {
             request,
             response,
@@ -121,7 +122,7 @@ impl<'a> Refusal<'a> {
             warned: case.warned(response, &[302]),
             differs: theirs.filter(differs),
             elsewhere: known.into_iter().next().filter(|_| !fits && may_be_profile(case, response, offer)),
-            in_words: is_plain && theirs.is_none() && case.says_any(response, ENCRYPTION),
+            in_words: theirs.is_none() && of_encryption.is_some_and(|says| is_of_profile(says, offer)),
             is_unsaid: is_silent && wants_encryption_alone(offer, offered),
         })
     }
@@ -151,8 +152,9 @@ impl<'a> Refusal<'a> {
                 warning.text
             ),
             (None, None, _) if self.in_words => format!(
-                "The offer allows nothing but {mine} (not encrypted), and {server} refused it with {code} and speaks \
-                 of encryption{}.",
+                "The offer allows nothing but {mine} ({}), and {server} refused it with {code} and speaks of \
+                 encryption{}.",
+                if self.offered.is_secure() { "encrypted media" } else { "not encrypted" },
                 case.quotation(self.response).map(|words| format!(": {words}")).unwrap_or_default()
             ),
             (None, None, Some(known)) => format!(
@@ -162,14 +164,26 @@ impl<'a> Refusal<'a> {
             ),
             (None, None, None) => format!(
                 "The offer allows nothing but {mine} (encrypted media) with ordinary codecs, and {server} refused it \
-                 with {code} without a reason. If it does not do SRTP, that is why."
+                 with {code}{}. If it does not do {}, that is why.",
+                case.quotation(self.response)
+                    .map_or_else(|| " without a reason".to_owned(), |words| format!("; {words}")),
+                if is_dtls(self.offered) { "SRTP with keys by DTLS" } else { "SRTP" }
             ),
         }
     }
 
-    fn cure(&self) -> String {
+    /// True if nothing but what the refusal says tells of the reason.
+    fn is_told_by_words(&self) -> bool {
+        self.in_words || self.is_unsaid && self.elsewhere.is_none()
+    }
+
+    fn cure(&self, case: &Case<'_>) -> String {
         let server = self.response.path.source;
+        let is_offered =
+            |before: &Heard| Sdp::of(&before.message).and_then(audio).is_some_and(|audio| audio == self.offered);
+        let client = case.first_with(self.request, is_offered).path.source;
         match self.offered.is_secure() {
+            true if is_dtls(self.offered) => enable_dtls(server, client),
             true => format!("Enable SRTP on {server}, or let the caller's side offer plain RTP/AVP as well."),
             false => format!("Offer SRTP (RTP/SAVP) to {server}, or let it take plain RTP."),
         }
@@ -196,6 +210,19 @@ fn wants_encryption_alone(offer: &Sdp, offered: &Media) -> bool {
     only_secure && ordinary && own_fault(offer).is_none()
 }
 
+/// True if what a refusal says of encryption speaks against the profile of the offer. Who offers nothing but plain RTP
+/// can only have been asked for it; who offers it with keys all the same (RFC 8643), if the refusal demands it.
+fn is_of_profile(says: OfEncryption, offer: &Sdp) -> bool {
+    let mut wanted = offer.media.iter().filter(|media| media.port != 0).peekable();
+    let has_keys = |media: &Media| media.attribute("crypto").chain(media.attribute("fingerprint")).next().is_some();
+    match says {
+        _ if wanted.peek().is_none() => false,
+        OfEncryption::Named if wanted.clone().all(Media::is_secure) => own_fault(offer).is_none(),
+        OfEncryption::Demanded => wanted.all(|media| !media.is_secure()),
+        _ => wanted.all(|media| !media.is_secure() && !has_keys(media)),
+    }
+}
+
 /// True if the profile of another call is among those of the audio that is offered.
 fn takes(offer: &Sdp, known: &Elsewhere<'_>) -> bool {
     let mut audio = offer.media.iter().filter(|media| media.kind == "audio" && media.port != 0);
@@ -205,7 +232,8 @@ fn takes(offer: &Sdp, known: &Elsewhere<'_>) -> bool {
 /// True if nothing in a refusal, nor in the offer, names another reason than the profile.
 fn may_be_profile(case: &Case<'_>, response: &Heard, offer: &Sdp) -> bool {
     let names_other = case.warnings(response).iter().any(|warning| (300..399).contains(&warning.code));
-    !names_other && case.telling_cause(response).is_none() && own_fault(offer).is_none()
+    let speaks_of_keys = case.of_encryption(response) == Some(OfEncryption::Keys);
+    !names_other && !speaks_of_keys && case.telling_cause(response).is_none() && own_fault(offer).is_none()
 }
 
 /// True if audio is all that is offered, and the refusal says nothing of its own.

@@ -67,7 +67,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let mut finding = Finding::of(&RULE, refusal.confidence()?)
         .explains(Some(failure.status))
         .sender(Role::Uas, response)
-        .because(refusal.because(failure.status));
+        .because(refusal.because(case, failure.status));
     finding = refusal.advise(finding).claim(request, "sdp.media", offered.line.clone(), "the offer");
     for other in refusal.others().take(MOST_OTHERS) {
         finding = finding.claim(request, "sdp.media", other.line.clone(), "offered too");
@@ -82,6 +82,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         finding = finding.refuted("media-profile-mismatch", why);
     }
     finding = cite(finding, response, abilities, refusal.warned.as_ref());
+    if refusal.is_unsaid() {
+        finding = finding.claim_own_words(case, response);
+    }
     Some(
         finding
             .refuted("bandwidth-insufficient", "no Warning 370")
@@ -142,7 +145,12 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    fn because(&self, code: StatusCode) -> String {
+    /// True if nothing tells what the one who refused can do, and no Warning what it cannot.
+    fn is_unsaid(&self) -> bool {
+        self.theirs.is_none() && self.usable.is_none() && self.warned.is_none()
+    }
+
+    fn because(&self, case: &Case<'_>, code: StatusCode) -> String {
         let (server, offers) = (self.response.path.source, list(&names(&self.codecs)));
         let refused = match &self.warned {
             Some(warning) => {
@@ -150,6 +158,7 @@ impl<'a> Refusal<'a> {
             }
             None => format!("{server} refused the offer with {code}"),
         };
+        let words = case.said_beside_code(self.response);
         let several = self.others().next().is_some();
         match (&self.theirs, &self.usable, &self.warned) {
             (Some(theirs), None, _) => format!(
@@ -173,13 +182,13 @@ impl<'a> Refusal<'a> {
                 format!("{refused}: it seems to be able to use none of the offered codecs, {offers}.")
             }
             (None, None, None) if self.offered.kind != "audio" && !several => format!(
-                "{refused} and does not say what it can do. The offer has no audio, only {} over {}: it may not take \
-                 that at all.",
+                "{refused} and does not say what it can do{words}. The offer has no audio, only {} over {}: it may \
+                 not take that at all.",
                 self.offered.kind, self.offered.protocol
             ),
             (None, None, None) => format!(
-                "{refused} and does not say what it can do. The offer has {} over {}; if it has none of these codecs, \
-                 that is the reason. Otherwise it may want another profile (SRTP or not) or media format.",
+                "{refused} and does not say what it can do{words}. The offer has {} over {}; if it has none of these \
+                 codecs, that is the reason. Otherwise it may want another profile (SRTP or not) or media format.",
                 if several { media_of(self.offer) } else { offers },
                 self.offered.protocol
             ),

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Transaction};
+use crate::diagnosis::offers::{Exchange, intersect, names};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
-use crate::diagnosis::words::{length, sentence};
+use crate::diagnosis::words::{length, list, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::sdp::Sdp;
+use crate::sip::sdp::{Media, Sdp};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -23,7 +24,8 @@ rule! {
     /// that end the dialog or ask to try again. A 500 or 503 counts where a BYE follows at once instead of another try.
     ///
     /// ## How to fix
-    /// Switch the feature off for this peer, or enable it there. The call itself is not at fault.
+    /// Switch the feature off for this peer, or enable it there; or offer a codec that the call had before. The call
+    /// itself is not at fault.
     ///
     /// ## When it would be wrong
     /// If a BYE follows at once, the refusal may have ended the call.
@@ -84,7 +86,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             response.path.source,
             if transaction.method == Method::Update { "an UPDATE" } else { "a re-INVITE" }
         ))
-        .fix(format!("Switch the feature off towards {}, or enable it there.", response.path.source))
+        .fix(cure(case, request, response))
         .claim_method(request, "a change of the running call")
         .claim_status(response, "refused")
         .claim_header(response, "Warning", "why, as the responder says");
@@ -138,6 +140,43 @@ fn changes_a_call(case: &Case<'_>, update: &Heard) -> bool {
     Sdp::of(&update.message).is_some() && case.answer().is_some_and(|(_, success)| success.place < update.place)
 }
 
+/// What was agreed on before a request.
+fn in_force_before<'a>(case: &Case<'a>, request: &Heard) -> Option<Exchange<'a>> {
+    case.exchanges().into_iter().rfind(|one| one.answer.place < request.place)
+}
+
+/// What to do: the media that the call has are no feature to be switched off. Where their codec is not offered again,
+/// that is what to mend, and a resume has to be taken.
+fn cure(case: &Case<'_>, request: &Heard, response: &Heard) -> String {
+    let (client, server) = (request.path.source, response.path.source);
+    let feature = format!("Switch the feature off towards {server}, or enable it there.");
+    let offer = Sdp::of(&request.message);
+    let Some((offer, before)) = offer.zip(in_force_before(case, request)) else { return feature };
+    let (Some(wanted), Some(agreed)) = (sole_audio(offer), sole_audio(before.answer_sdp)) else { return feature };
+    let (wants, had) = (wanted.main_codecs(), agreed.main_codecs());
+    if wanted.protocol == agreed.protocol && !had.is_empty() && !intersect(&wants, &had) {
+        return format!(
+            "Let {client} offer {} again, which the call had before: it offers {} now. Or allow that on {server}.",
+            list(&names(&had)),
+            list(&names(&wants))
+        );
+    }
+    let was_held = before.answer_sdp.flow_of(agreed) != "sendrecv";
+    match was_held && offer.flow_of(wanted) == "sendrecv" {
+        true => format!(
+            "Compare the offer with the one that opened the call, line by line, and look at {server} for why it \
+             refuses to end the hold."
+        ),
+        false => feature,
+    }
+}
+
+/// The audio of a description that has no other media.
+fn sole_audio(sdp: &Sdp) -> Option<&Media> {
+    let mut wanted = sdp.media.iter().filter(|media| media.port != 0);
+    wanted.next().filter(|media| media.kind == "audio" && wanted.next().is_none())
+}
+
 fn what_was_wanted(case: &Case<'_>, request: &Heard) -> String {
     let Some(sdp) = Sdp::of(&request.message) else {
         let is_cut = request.message.is_cut();
@@ -145,8 +184,7 @@ fn what_was_wanted(case: &Case<'_>, request: &Heard) -> String {
     };
     let Some(media) = sdp.media.first() else { return "with an empty offer".into() };
     // A stream that is added stands behind those that are there (RFC 3264 §8.1).
-    let in_force = case.exchanges().into_iter().rfind(|one| one.answer.place < request.place);
-    let known = in_force.map_or(usize::MAX, |one| one.answer_sdp.media.len());
+    let known = in_force_before(case, request).map_or(usize::MAX, |one| one.answer_sdp.media.len());
     if let Some(added) = sdp.media.get(known..).and_then(|rest| rest.iter().find(|media| media.port != 0)) {
         return format!("that adds {} over {}", added.kind, added.protocol);
     }

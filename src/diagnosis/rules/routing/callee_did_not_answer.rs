@@ -71,7 +71,8 @@ impl<'a> Unanswered<'a> {
         let response = case.response(failure);
         let told = case.told(response);
         // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
-        if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
+        let is_of_caller = case.says_caller_unregistered(response) || case.is_refused_for_account(failure);
+        if is_of_caller || rejects_anonymous(case, failure) {
             return None;
         }
         let says_no_answer = told.is_some_and(says_no_answer);

@@ -106,7 +106,8 @@ impl<'a> Unreachable<'a> {
         }
         let absent = says_absent(case, response);
         // It speaks of the caller: `refused-by-policy`, `caller-identity-refused`.
-        if case.says_caller_unregistered(response) || rejects_anonymous(case, failure) {
+        let is_of_caller = case.says_caller_unregistered(response) || case.is_refused_for_account(failure);
+        if is_of_caller || rejects_anonymous(case, failure) {
             return None;
         }
         let rang = case.rang_or_waited(failure).is_some() && (!absent || case.was_alerting());

@@ -46,11 +46,18 @@ const WORDS: &[&str] = &[
 
 /// True if a refusal speaks of the caller's number.
 pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
-    // The calling line identity (TS 22.081 §1), as a word: it also begins others.
-    let words = case.words(response);
-    let names_line =
-        words.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| matches!(word, "cli" | "clid"));
-    names_line || case.says_any(response, WORDS)
+    // The calling line identity (TS 22.081 §1), and the asserted one.
+    is_word(&case.words(response), &["cli", "clid", "pai"]) || case.says_any(response, WORDS)
+}
+
+/// True if a response speaks of the asserted identity (P-Asserted-Identity, RFC 3325 §9.1).
+fn speaks_of_asserted(case: &Case<'_>, response: &Heard) -> bool {
+    case.says_any(response, &["asserted"]) || is_word(&case.words(response), &["pai"])
+}
+
+/// True if a text, in lower case, holds one of these as a word: they also begin others.
+fn is_word(text: &str, known: &[&str]) -> bool {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| known.contains(&word))
 }
 
 /// True if a request asks to withhold the caller's number (RFC 3323).
@@ -100,6 +107,8 @@ struct Refused<'a> {
     request: &'a Heard,
     response: &'a Heard,
     is_withheld: bool,
+    /// True if it speaks of an asserted identity, and the request carries none.
+    lacks_asserted: bool,
 }
 
 impl<'a> Refused<'a> {
@@ -118,22 +127,30 @@ impl<'a> Refused<'a> {
         let shown = |request: &Heard| request.message.from().map(|from| from.parsed().bare_user().to_owned());
         // A network may assert another one (RFC 3325).
         let asserted = |request: &Heard| request.message.headers("P-Asserted-Identity");
-        let is_of_asserted = case.says_any(response, &["asserted"]);
+        let is_of_asserted = speaks_of_asserted(case, response);
+        let lacks_asserted = is_of_asserted && asserted(request).is_empty() && !request.message.is_cut();
         let request = case.first_with(request, |before| match is_withheld {
+            _ if is_of_asserted && asserted(before) != asserted(request) => false,
             true => withholds(before),
-            false if is_of_asserted && asserted(before) != asserted(request) => false,
             false => shown(before) == shown(request) && !withholds(before),
         });
-        Some(Refused { case, failure, request, response, is_withheld })
+        Some(Refused { case, failure, request, response, is_withheld, lacks_asserted })
     }
 
     fn code(&self) -> u16 {
         self.failure.status.get()
     }
 
+    /// True if it asks for an asserted identity that the request does not carry. Whoever withholds the number from the
+    /// callee may assert it to a network that it trusts (RFC 3325 §9.3): 433 alone is about the withholding itself.
+    fn is_for_want_of_asserted(&self) -> bool {
+        self.lacks_asserted && self.code() == 403
+    }
+
     fn explanation(&self) -> Option<String> {
         let from = self.request.message.from()?;
         let what = match (self.is_withheld, self.code()) {
+            _ if self.is_for_want_of_asserted() => "the request carries no P-Asserted-Identity".to_owned(),
             (true, _) => "the call withholds the caller's number".to_owned(),
             (false, 433) => format!(
                 "it takes the call for anonymous, and here From shows {}. The number may be withheld behind this \
@@ -153,6 +170,10 @@ impl<'a> Refused<'a> {
     fn advised(&self, finding: Finding) -> Finding {
         let client = self.request.path.source;
         let finding = match (self.is_withheld, self.code()) {
+            _ if self.is_for_want_of_asserted() => finding.fix(format!(
+                "Let {client} send P-Asserted-Identity with a number of the account, with country code (E.164){}.",
+                if self.is_withheld { ": From may stay anonymous" } else { "" }
+            )),
             (true, _) => {
                 finding.fix(format!("Let {client} show its number: From without \"anonymous\", no Privacy: id."))
             }
@@ -165,15 +186,20 @@ impl<'a> Refused<'a> {
                  P-Asserted-Identity."
             )),
         };
-        finding.fix(format!(
-            "If the number is right, ask the operator of {} which numbers the account may show.",
-            self.response.path.source
-        ))
+        let server = self.response.path.source;
+        finding.fix(match self.is_for_want_of_asserted() {
+            true => format!("Ask the operator of {server} which numbers the account may assert."),
+            false => format!("If the number is right, ask the operator of {server} which numbers the account may show."),
+        })
     }
 
     fn proved(&self, finding: Finding) -> Finding {
+        let finding = finding.claim_header(self.request, "From", "who calls, as the request shows it");
+        let finding = match self.is_for_want_of_asserted() {
+            true => finding.claim_absent(self.request.place, "P-Asserted-Identity", "the request carries none"),
+            false => finding,
+        };
         finding
-            .claim_header(self.request, "From", "who calls, as the request shows it")
             .claim_header(self.request, "P-Asserted-Identity", "the identity that is asserted")
             .claim_header(self.request, "Privacy", "what the caller asks to withhold")
             .claim_status(self.response, "the call is refused")

@@ -98,6 +98,9 @@ impl<'a> Unrouted<'a> {
         if !of_number && (meaning.is_none() || code < 400) || case.says_caller_unregistered(response) {
             return None;
         }
+        if case.is_refused_for_account(failure) {
+            return None; // `refused-by-policy`
+        }
         if code == 410 && cause == Some(1) {
             return None; // number-changed: it was somebody's once.
         }

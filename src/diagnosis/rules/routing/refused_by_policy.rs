@@ -1,5 +1,6 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
+use crate::diagnosis::account::TWILIO;
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
@@ -25,7 +26,8 @@ rule! {
     /// 403 although nothing was challenged and nothing had rung; or 403 after good credentials: it names a policy or
     /// comes from behind the challenger, the call had gone on before it, or the same server had let the same user
     /// register; 402; a Q.850 cause that speaks of barring or of a subscription. Or 403, 404, 408 or 480 whose words
-    /// say that who calls is not registered.
+    /// say that who calls is not registered; or 404, 480, 603 or 604 to a call whose words name the state of an account
+    /// (possible), where nothing rang and no device of the callee is seen to be registered there.
     ///
     /// ## How to fix
     /// Read what the server says of itself, and look at the permissions of the account there, its dial plan and the
@@ -36,7 +38,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §21.4.4, §21.4.3
-    "E1" "refused-by-policy" needs [402 403 404 408 480 603] [REFUSED REASON], check
+    "E1" "refused-by-policy" needs [402 403 404 408 480 603 604] [REFUSED REASON], check
 }
 
 /// Q.850 causes that speak of what is allowed.
@@ -64,7 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(finding) = of_unregistered_caller(case, failure) {
         return Some(finding);
     }
-    let is_refusal = matches!(failure.status.get(), 402 | 403 | 603);
+    let is_refusal = matches!(failure.status.get(), 402 | 403 | 603) || case.is_refused_for_account(failure);
     if !is_refusal && (!is_barred() || failure.status.get() < 400) {
         return None;
     }
@@ -84,12 +86,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let callee = who_was_asked_for(case, failure, request);
     let because = format!(
-        "{} does not allow the {} to \"{callee}\": {}{}{}.",
+        "{} does not allow the {} to \"{callee}\": {}{}{}{}.",
         response.path.source,
         request.message.method()?.name(),
         failure.status,
         ground.words,
-        case.said_beside_code(response)
+        case.said_beside_code(response),
+        if ground.is_of_account { case.told_by_twilio(response) } else { String::new() }
     );
     let mut finding = match case.suspicion(request) {
         Some(suspicion) => of_attack(finding, because, (request, response), &suspicion),
@@ -99,10 +102,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_request_uri(request, "what was asked for")
         .claim_status(response, "it is not allowed")
         .claim_own_words(case, response);
+    if ground.is_of_account {
+        finding = refuting_callee(finding.claim_header(response, TWILIO, "why, as Twilio says"), failure);
+    }
     if let Some(told) = case.announced(response) {
         finding = told.claimed(finding, "the ground that the network gives");
     }
     Some(refuting_credentials(case, failure, finding, ground))
+}
+
+/// The finding with why the callee, or the number, is not the ground.
+fn refuting_callee(finding: Finding, failure: &Failure) -> Finding {
+    let rival = match failure.status.get() {
+        480 => "callee-unreachable",
+        603 => "rejected-by-callee",
+        _ => "number-not-routable",
+    };
+    finding.refuted(rival, "its words speak of an account, and not of the callee")
 }
 
 /// Whom a request was for: at a registration the user who was to be registered.
@@ -190,6 +206,18 @@ fn of_peer(
     callee: &str,
 ) -> Finding {
     let server = response.path.source;
+    if ground.is_of_account {
+        return finding
+            .fix(format!(
+                "Look on {server} at the account by which {} calls: whether it is suspended or blocked, and at its \
+                 balance.",
+                request.path.source.ip()
+            ))
+            .fix(format!(
+                "If it is in order, ask the operator of {server} with the Call-ID which account its refusal means: \
+                 that of the callee is not excluded."
+            ));
+    }
     let first = match response.message.status().map(StatusCode::get) {
         Some(402) => format!("Look at the balance and the state of the account on {server}."),
         // What a cause of barring proves is named; a 603 without one is told by its words, or by whose software it is.
@@ -251,6 +279,8 @@ struct Ground<'a> {
     asked: Option<&'a Heard>,
     /// True if another server refused than the one that asked for credentials.
     is_behind: bool,
+    /// True if it names the state of an account.
+    is_of_account: bool,
     why_not_credentials: String,
 }
 
@@ -261,6 +291,8 @@ struct Named<'a> {
     /// What its cause means.
     meaning: Option<&'static str>,
     names_policy: bool,
+    /// True if it names the state of an account.
+    is_of_account: bool,
 }
 
 impl<'a> Named<'a> {
@@ -273,11 +305,13 @@ impl<'a> Named<'a> {
         if case.telling_cause(response).is_some() && meaning.is_none() && code != 603 {
             return None;
         }
-        let names_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
+        let is_of_account = case.is_refused_for_account(failure);
+        let says_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
+        let names_policy = says_policy || is_of_account;
         if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
             return None;
         }
-        Some(Named { code, told, meaning, names_policy })
+        Some(Named { code, told, meaning, names_policy, is_of_account })
     }
 
     /// True if it names a policy, by its words, its cause or its code.
@@ -320,12 +354,17 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
     let is_behind = is_behind(case, failure);
     let ground = |words: String, why: &str| {
         let (confidence, is_named, why_not_credentials) = (named.confidence(), named.is_of_policy(), why.to_owned());
-        Some(Ground { confidence, words, is_named, asked, is_behind, why_not_credentials })
+        let is_of_account = named.is_of_account;
+        Some(Ground { confidence, words, is_named, asked, is_behind, is_of_account, why_not_credentials })
     };
-    if code == 603 && !named.is_barred(case, response) {
+    if named.is_of_account || code == 603 && !named.is_barred(case, response) {
         // It is a server's own: it names a policy, or comes of the dialplan.
         let is_own = named.names_policy || is_end_of_dialplan(case, failure, response);
-        let found = ground(cause_words, "nothing was challenged");
+        let why = match asked {
+            Some(_) => "the response names another ground than the credentials",
+            None => "nothing was challenged",
+        };
+        let found = ground(cause_words, why);
         return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }
     match asked {

@@ -128,6 +128,7 @@ impl<'a> Rejected<'a> {
         case.says_any(response, &["network blocked", "analytics"])
             || case.says_any(response, POLICY)
             || rejects_anonymous(case, failure)
+            || case.is_refused_for_account(failure)
             || case.only_tells_of_own_cancel(failure)
     }
 
