@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
 use crate::diagnosis::account::TWILIO;
@@ -196,6 +198,19 @@ fn of_attack(finding: Finding, because: String, (request, response): (&Heard, &H
         .fix(format!("Only if it is such a peer, look why {server} does not know its address."))
 }
 
+/// Advice about an account that is not in order.
+fn of_account(finding: Finding, request: &Heard, server: SocketAddr) -> Finding {
+    finding
+        .fix(format!(
+            "Look on {server} at the account by which {} calls: whether it is suspended or blocked, and at its balance.",
+            request.path.source.ip()
+        ))
+        .fix(format!(
+            "If it is in order, ask the operator of {server} with the Call-ID which account its refusal means: that of \
+             the callee is not excluded."
+        ))
+}
+
 /// Advice about a peer that is refused.
 fn of_peer(
     case: &Case<'_>,
@@ -207,16 +222,7 @@ fn of_peer(
 ) -> Finding {
     let server = response.path.source;
     if ground.is_of_account {
-        return finding
-            .fix(format!(
-                "Look on {server} at the account by which {} calls: whether it is suspended or blocked, and at its \
-                 balance.",
-                request.path.source.ip()
-            ))
-            .fix(format!(
-                "If it is in order, ask the operator of {server} with the Call-ID which account its refusal means: \
-                 that of the callee is not excluded."
-            ));
+        return of_account(finding, request, server);
     }
     let first = match response.message.status().map(StatusCode::get) {
         Some(402) => format!("Look at the balance and the state of the account on {server}."),
