@@ -106,6 +106,8 @@ const CHAINS: &[&[&str]] = &[
     &["contact-transport-wrong", "in-dialog-request-misrouted"],
     &["contact-transport-wrong", "ack-missing"],
     &["contact-transport-wrong", "bye-unanswered"],
+    &["contact-transport-wrong", "prack-missing"],
+    &["contact-transport-wrong", "server-fault"],
     &["contact-transport-wrong", "destination-unreachable"],
     &["contact-transport-wrong", "connection-failed"],
     &["flow-failed", "callee-unreachable"],

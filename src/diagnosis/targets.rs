@@ -25,6 +25,18 @@ pub(crate) struct Target {
     pub route: Vec<String>,
 }
 
+/// Where a message asks the first requests of its dialog to be sent: to the proxy next to its receiver that wants to
+/// stay in the path, or without one to the sender itself (RFC 3261 §12.1.1, §12.1.2, §12.2.1.1).
+#[derive(Debug, Clone)]
+pub(crate) struct FirstHop {
+    /// The header that says so.
+    pub header: &'static str,
+    /// The URI, as it was sent.
+    pub text: String,
+    /// The URI, read.
+    pub uri: Uri,
+}
+
 /// A 2xx that was repeated although an ACK to it, or what should be one, is in the capture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unheard<'a> {
@@ -40,6 +52,53 @@ impl Target {
     pub(crate) fn has_been_passed(&self, request: &Heard) -> bool {
         let sender = Some(request.path.source.ip());
         request.message.via_count() > 1 || self.route.iter().any(|hop| address(&Uri::read(hop)) == sender)
+    }
+}
+
+impl FirstHop {
+    /// What a message asks for: with Record-Route the last of a response, the first of a request, else Contact; `None`
+    /// if it was cut.
+    pub(crate) fn named_in(heard: &Heard) -> Option<FirstHop> {
+        if heard.message.is_cut() {
+            return None;
+        }
+        let mut recorded = heard.message.headers("Record-Route");
+        let by_proxy = if heard.message.is_request() { recorded.into_iter().next() } else { recorded.pop() };
+        match by_proxy {
+            Some(value) => Some(FirstHop::read(RECORD_ROUTE, &value)),
+            None => FirstHop::contact_of(heard),
+        }
+    }
+
+    /// The first Contact of a message, whatever stays in the path.
+    pub(crate) fn contact_of(heard: &Heard) -> Option<FirstHop> {
+        Some(FirstHop::read(CONTACT, &heard.message.headers(CONTACT).into_iter().next()?))
+    }
+
+    fn read(header: &'static str, value: &str) -> FirstHop {
+        let text = NameAddr::read(value).uri;
+        let uri = Uri::read(&text);
+        FirstHop { header, text, uri }
+    }
+
+    /// True if a proxy wrote it.
+    pub(crate) fn is_of_proxy(&self) -> bool {
+        self.header == RECORD_ROUTE
+    }
+
+    /// True if a request is written to go there, as it must: by its first Route, which is gone into the Request-URI
+    /// where that proxy is a strict router, or without Route by its Request-URI.
+    pub(crate) fn is_followed_by(&self, request: &Heard) -> bool {
+        let is_it = |text: &str| same_target(&Uri::read(text), &self.uri);
+        let routes = request.message.headers("Route");
+        let names_target = || request.message.request_uri().is_some_and(|uri| is_it(&uri));
+        match (self.is_of_proxy(), routes.first()) {
+            (true, Some(first)) => {
+                is_it(&NameAddr::read(first).uri) || !self.uri.parameters.has("lr") && names_target()
+            }
+            (true, None) => !self.uri.parameters.has("lr") && names_target(),
+            (false, first) => first.is_none() && names_target(),
+        }
     }
 }
 
@@ -79,6 +138,10 @@ impl<'a> Unheard<'a> {
         finding.claim_at(*last, "sip.CSeq", cseq, "the 2xx is still repeated after the ACK")
     }
 }
+
+/// The headers that say where a dialog's requests have to go.
+pub(crate) const CONTACT: &str = "Contact";
+pub(crate) const RECORD_ROUTE: &str = "Record-Route";
 
 /// First intervals between copies that are taken for T1: what systems in use can be set to.
 const T1_SEEN: RangeInclusive<Duration> = Duration::from_millis(80)..=Duration::from_millis(2_200);
@@ -128,12 +191,13 @@ impl<'a> Case<'a> {
     }
 
     /// True if the sender of a 2xx gave the call up about 32 s after it, or nobody could end it in a capture that goes
-    /// on: there is no BYE, or none that was answered.
+    /// on: there is no BYE, or none that was answered but that with which the sender gave up after the other side had.
     pub(crate) fn was_given_up(&self, success: &Heard) -> bool {
         match self.first_bye() {
             Some(bye) if self.gives_up(success, bye.request) => true,
             Some(bye) => {
-                let answered = self.asked(&Method::Bye).any(|bye| !bye.transaction.finals.is_empty());
+                let of_others = self.asked(&Method::Bye).filter(|bye| !self.gives_up(success, bye.request));
+                let answered = of_others.into_iter().any(|bye| !bye.transaction.finals.is_empty());
                 !answered && self.tail(bye.request.place) >= OVERDUE
             }
             None => self.tail(success.place) >= OVERDUE,

@@ -7,6 +7,7 @@ use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
+use crate::diagnosis::targets::{CONTACT, FirstHop, RECORD_ROUTE, address};
 use crate::diagnosis::words::{capture_at, is_private, length, times};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Severity, Side};
 use crate::sip::{Method, StatusCode};
@@ -19,9 +20,9 @@ rule! {
     /// call up with a BYE.
     ///
     /// ## Why it happens
-    /// The caller's side sends the ACK to the Contact of the 2xx, and that address is wrong or cannot be reached from
-    /// there; or a proxy that must stay in the path did not record-route, or does not pass the ACK on; or the 2xx does
-    /// not reach the caller.
+    /// The caller's side sends the ACK to the Contact of the 2xx, or by its Record-Route, and that address is wrong or
+    /// cannot be reached from there; or a proxy that must stay in the path did not record-route, or does not pass the
+    /// ACK on; or the 2xx does not reach the caller.
     ///
     /// ## Evidence
     /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
@@ -31,8 +32,8 @@ rule! {
     /// point: that is possible, and no more.
     ///
     /// ## How to fix
-    /// Look at the Contact of the 2xx: the caller's side must be able to send there. Then look whether the caller's
-    /// side got the 2xx, and where it sent the ACK.
+    /// Look at the Contact of the 2xx, or its last Record-Route: the caller's side must be able to send there. Then
+    /// look whether the caller's side got the 2xx, and where it sent the ACK.
     ///
     /// ## When it would be wrong
     /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long. If the
@@ -82,7 +83,7 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
             ))
             .fix(format!("See at {server} whether the ACK arrives (command below)."))
             .fix(format!("If it does, compare its tags, CSeq and Request-URI with what {server} expects."))
-            .next_capture(capture_at(server.ip(), success.path))
+            .next_capture(capture_at(server.ip(), ack.path))
             .claim_status(success, "the answer")
             .claim_method(ack, "the ACK to it")
             .claim_at(
@@ -119,8 +120,8 @@ struct Wait<'a> {
     /// The BYE with which its sender gives up.
     bye: Option<&'a Heard>,
     confidence: Confidence,
-    /// What is wrong with its Contact.
-    contact_fault: Option<String>,
+    /// What is wrong with where it asks the ACK to go.
+    hop_fault: Option<HopFault>,
     /// How often the ACK came to a proxy that sent none on.
     held_back: u32,
 }
@@ -144,7 +145,7 @@ impl<'a> Wait<'a> {
             status: success.message.status()?,
             bye,
             confidence,
-            contact_fault: contact_fault(success),
+            hop_fault: hop_fault(success),
             held_back: held_back(case, success),
         })
     }
@@ -152,7 +153,8 @@ impl<'a> Wait<'a> {
     fn culprit(&self) -> (Role, SocketAddr) {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         match () {
-            () if self.contact_fault.is_some() => (Role::Uas, server),
+            () if self.hop_fault.as_ref().is_some_and(|fault| fault.header == RECORD_ROUTE) => (Role::Proxy, server),
+            () if self.hop_fault.is_some() => (Role::Uas, server),
             () if self.held_back > 0 => (Role::Proxy, client),
             () => (Role::Uac, client),
         }
@@ -184,12 +186,12 @@ impl<'a> Wait<'a> {
     fn why(&self, case: &Case<'_>) -> String {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         let often = if self.held_back > 1 { format!(" ({})", times(self.held_back)) } else { String::new() };
-        match (case.acks_to(self.success).next(), &self.contact_fault) {
+        match (case.acks_to(self.success).next(), &self.hop_fault) {
             (Some(ack), _) => format!(
                 "{} did send it to {}{often}; from there it does not go on to {server} in this capture.",
                 ack.path.source, ack.path.destination
             ),
-            (None, Some(fault)) => fault.clone(),
+            (None, Some(fault)) => fault.says.clone(),
             (None, None) if case.was_received(self.success) => format!(
                 "TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture."
             ),
@@ -203,9 +205,10 @@ impl<'a> Wait<'a> {
     fn steps(&self) -> Vec<String> {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         let mut steps = Vec::new();
-        if self.contact_fault.is_some() {
+        if let Some(fault) = &self.hop_fault {
             steps.push(format!(
-                "Let {server} put an address into Contact that {client} can reach (its external address)."
+                "Let {server} put an address into {} that {client} can reach (its external address).",
+                fault.header
             ));
         }
         if self.held_back > 0 {
@@ -215,7 +218,9 @@ impl<'a> Wait<'a> {
             ));
         } else {
             steps.push(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."));
-            steps.push("If a proxy between them must see the ACK, let it add Record-Route.".to_owned());
+            if self.success.message.header(RECORD_ROUTE).is_none() {
+                steps.push("If a proxy between them must see the ACK, let it add Record-Route.".to_owned());
+            }
         }
         steps
     }
@@ -227,8 +232,8 @@ impl<'a> Wait<'a> {
         if let Some(last) = success.repeats.last() {
             finding = finding.claim_at(*last, "sip.CSeq", cseq, "its last repetition");
         }
-        if self.contact_fault.is_some() {
-            finding = finding.claim_header(success, "Contact", "where the ACK has to go");
+        if let Some(fault) = &self.hop_fault {
+            finding = finding.claim_header_with(success, fault.header, &fault.text, "where the ACK has to go");
         }
         finding = finding.claim_absent(
             success.place,
@@ -274,14 +279,16 @@ fn unacknowledged<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
 
 /// The BYE with which the sender of a 2xx gives up.
 fn cut_off<'a>(case: &Case<'a>, success: &'a Heard) -> Option<&'a Heard> {
-    let Asked { request: bye, .. } =
-        case.asked(&Method::Bye).find(|bye| case.call_id(bye.request) == case.call_id(success))?;
+    let of_dialog = case.asked(&Method::Bye).filter(|bye| case.call_id(bye.request) == case.call_id(success));
     // A re-INVITE is answered by either side: there the tag tells whose BYE it is.
-    let is_of_answerer = match case.call.transaction(success.transaction).in_dialog {
+    let is_of_answerer = |bye: &Heard| match case.call.transaction(success.transaction).in_dialog {
         true => from_tag(bye) == to_tag(success),
         false => case.side(bye) != Side::Caller,
     };
-    (is_of_answerer && case.gives_up(success, bye)).then_some(bye)
+    // What the other side sent before may have got lost like its ACK.
+    let unanswered_before = |bye: &Asked<'a>| bye.transaction.finals.is_empty() && !is_of_answerer(bye.request);
+    let bye = of_dialog.into_iter().find(|bye| !unanswered_before(bye))?.request;
+    (is_of_answerer(bye) && case.gives_up(success, bye)).then_some(bye)
 }
 
 /// No BYE at all, and time enough for the sender to have given up.
@@ -292,22 +299,34 @@ fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
     !is_released && repeated_on && case.absence_of_answer(success) != Confidence::Unseen
 }
 
-/// What is wrong with the Contact of a 2xx: that there is none, or an address for private networks, other than the one
-/// it came from.
-fn contact_fault(success: &Heard) -> Option<String> {
-    if success.message.header("Contact").is_none() && !success.message.is_cut() {
-        return Some(
-            "The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go."
-                .into(),
-        );
+/// What is wrong with where a 2xx asks the ACK to go.
+struct HopFault {
+    /// The header that has to be mended.
+    header: &'static str,
+    /// What stands there.
+    text: String,
+    /// What is wrong, in a sentence.
+    says: String,
+}
+
+/// What is wrong with the Contact of a 2xx, or the Record-Route that stands before it: that there is none, or an
+/// address for private networks, other than the one it came from.
+fn hop_fault(success: &Heard) -> Option<HopFault> {
+    if success.message.header(CONTACT).is_none() && !success.message.is_cut() {
+        let says =
+            "The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go.";
+        return Some(HopFault { header: CONTACT, text: String::new(), says: says.to_owned() });
     }
-    let uri = success.message.contact()?.parsed();
-    let contact: std::net::IpAddr = uri.host.parse().ok()?;
-    let source = success.path.source.ip();
-    (contact != source && is_private(contact)).then(|| {
-        format!(
-            "The ACK has to go to the Contact of the 2xx, and that is the private address {contact}, while the 2xx \
-             came from {source}."
-        )
+    let FirstHop { header, text, uri } = FirstHop::named_in(success)?;
+    let named = address(&uri)?;
+    let source = success.path.source;
+    (named != source.ip() && is_private(named)).then(|| HopFault {
+        header,
+        text,
+        says: format!(
+            "The ACK has to go to the {header} of the 2xx, and that is the private address {named}, while the 2xx came \
+             from {}.",
+            source.ip()
+        ),
     })
 }

@@ -2,6 +2,7 @@ use crate::call::{Heard, Stream};
 use crate::capture::Timestamp;
 use crate::diagnosis::media::{UNDERWAY, claim_packet};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::{CONTACT, RECORD_ROUTE};
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
 use crate::sip::{Method, StatusCode};
@@ -55,8 +56,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .fix(format!("Look in the log of {} for this BYE: TCP brought it there, and nothing answers it.", to.ip())),
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, from)),
         None => finding.party(Role::Network, Some(to)).because(because).fix(format!(
-            "See at {} whether the BYE arrives. If not, its Contact or the NAT before it is out of date.",
-            to.ip()
+            "See at {} whether the BYE arrives. If not, its {} or the NAT before it is out of date.",
+            to.ip(),
+            if bye.message.header("Route").is_some() { RECORD_ROUTE } else { CONTACT }
         )),
     };
     let finding = finding

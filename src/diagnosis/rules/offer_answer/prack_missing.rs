@@ -5,10 +5,10 @@ use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::options::{knows_option, names_option};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{address, has_passed_proxy, same_target};
+use crate::diagnosis::targets::{CONTACT, FirstHop, RECORD_ROUTE, address, has_passed_proxy};
 use crate::diagnosis::words::{destination_field, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::{Method, StatusCode, Uri};
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// A reliable provisional response was never confirmed with PRACK.
@@ -20,7 +20,8 @@ rule! {
     /// ## Why it happens
     /// The caller's side offers 100rel and does not really support it, or its PRACK goes to an address that does not
     /// arrive. Or the callee's side is at fault: it sends reliably although the INVITE does not offer 100rel, refuses
-    /// the PRACK that it has asked for, or names a Contact at which PRACK does not reach it.
+    /// the PRACK that it has asked for, or names a Contact at which PRACK does not reach it. Or a proxy names such an
+    /// address in Record-Route.
     ///
     /// ## Evidence
     /// A 1xx with `Require: 100rel` and RSeq, repeated at doubling intervals, no PRACK with that number that is
@@ -28,7 +29,7 @@ rule! {
     ///
     /// ## How to fix
     /// Switch 100rel off on one side, or let the caller's side send PRACK to the Contact of the 1xx. Where it did so,
-    /// let the callee's side name a Contact that can be reached.
+    /// let the callee's side name a Contact, or the proxy a Record-Route, that can be reached.
     ///
     /// ## When it would be wrong
     /// If PRACK goes another way than past the capture.
@@ -114,7 +115,7 @@ impl<'a> Unconfirmed<'a> {
         let (server, client) = self.sides();
         match &self.astray {
             _ if self.is_of_server() => (case.role_of_responder(self.response), server),
-            Some(astray) if astray.behind_proxy => (Role::Proxy, astray.server()),
+            Some(astray) if astray.is_of_proxy() => (Role::Proxy, astray.server()),
             Some(astray) => (case.role_of_responder(astray.written), astray.server()),
             None => (Role::Uac, client),
         }
@@ -201,16 +202,34 @@ impl<'a> Unconfirmed<'a> {
                 refusal.path.source
             ),
             (None, _) if self.is_unoffered => return None,
+            (None, _) if self.astray.as_ref().is_some_and(|astray| astray.hop.is_of_proxy()) => return None,
             (None, _) if self.astray.is_some() => {
                 "Or let a proxy with Record-Route, or an SBC, stand between them. Without 100rel the ACK to an answer \
                  would go the same way."
                     .to_owned()
             }
             (None, Some(_)) => format!("Let {client} put RSeq and CSeq of the {status} into RAck (RFC 3262 §7.2)."),
-            (None, None) => format!(
-                "If {client} does send PRACK, look where it goes: it must go to the Contact of the {status}."
-            ),
+            (None, None) => match self.prack.filter(|prack| self.went_as_it_must(prack)) {
+                Some(prack) => format!(
+                    "See at {} whether the PRACK arrives there, and where it goes on to.",
+                    prack.path.destination
+                ),
+                None => {
+                    let is_recorded = self.response.message.header(RECORD_ROUTE).is_some();
+                    let way = if is_recorded { ", by way of its Record-Routes" } else { "" };
+                    format!(
+                        "If {client} does send PRACK, look where it goes: it must go to the Contact of the \
+                         {status}{way}."
+                    )
+                }
+            },
         })
+    }
+
+    /// True if a PRACK went where the response asks for.
+    fn went_as_it_must(&self, prack: &Heard) -> bool {
+        let hop = FirstHop::named_in(self.response).filter(|hop| hop.is_followed_by(prack));
+        hop.is_some_and(|hop| address(&hop.uri) == Some(prack.path.destination.ip()))
     }
 
     fn prove(&self, finding: Finding) -> Finding {
@@ -256,14 +275,16 @@ impl<'a> Unconfirmed<'a> {
     }
 }
 
-/// A PRACK that went where the Contact of its 1xx says, as it must (RFC 3261 §12.2.1.1), past the one from whom the 1xx
-/// came.
+/// A PRACK that went where the Contact of its 1xx says, or the Record-Route of the first hop, as it must (RFC 3261
+/// §12.2.1.1), past the one from whom the 1xx came.
 struct Astray<'a> {
     /// The 1xx, as the sender of the PRACK got it.
     response: &'a Heard,
     /// The same where it was first seen.
     written: &'a Heard,
-    contact: IpAddr,
+    hop: FirstHop,
+    /// The address that it names.
+    address: IpAddr,
     /// True if the 1xx came from a proxy, which wants to stay in the path and did not say so.
     behind_proxy: bool,
 }
@@ -277,24 +298,43 @@ impl<'a> Astray<'a> {
                 && heard.path.destination.ip() == prack.path.source.ip()
         };
         let response = case.call.messages.iter().find(is_copy).unwrap_or(response);
-        let target = case.remote_target(response)?;
-        let contact = address(&target.uri)?;
-        let follows = same_target(&Uri::read(&prack.message.request_uri()?), &target.uri)
-            && prack.path.destination.ip() == contact
-            && target.route.is_empty();
+        let hop = FirstHop::named_in(response)?;
+        let address = address(&hop.uri)?;
+        let follows = hop.is_followed_by(prack) && prack.path.destination.ip() == address;
+        // A proxy that is there may have lost the PRACK behind it.
+        let is_there = || case.call.messages.iter().any(|heard| heard.path.source.ip() == address);
+        if !follows || address == response.path.source.ip() || hop.is_of_proxy() && is_there() {
+            return None;
+        }
         let written = case.as_first_seen(response);
-        let behind_proxy = has_passed_proxy(response, written, contact);
-        (follows && contact != response.path.source.ip()).then_some(Astray { response, written, contact, behind_proxy })
+        let behind_proxy = has_passed_proxy(response, written, address);
+        Some(Astray { response, written, hop, address, behind_proxy })
+    }
+
+    /// True if a proxy has to mend it.
+    fn is_of_proxy(&self) -> bool {
+        self.behind_proxy || self.hop.is_of_proxy()
     }
 
     /// Who has to mend it: the proxy that passed the response on, or the one who wrote that Contact.
     fn server(&self) -> SocketAddr {
-        if self.behind_proxy { self.response.path.source } else { self.written.path.source }
+        if self.is_of_proxy() { self.response.path.source } else { self.written.path.source }
+    }
+
+    /// What the response names, as a sentence says it.
+    fn named(&self) -> String {
+        let kind = if is_private(self.address) { "the private address" } else { "the address" };
+        format!("{kind} {} {}", self.address, if self.hop.is_of_proxy() { "in Record-Route" } else { "as Contact" })
     }
 
     fn cure(&self, client: SocketAddr) -> String {
         let server = self.server();
         match self.behind_proxy {
+            _ if self.hop.is_of_proxy() => {
+                format!(
+                    "Let {server} write an address into Record-Route that {client} can reach (its external address)."
+                )
+            }
             true => {
                 format!("If {server} is a proxy, let it add Record-Route to INVITEs, so that the PRACK passes it too.")
             }
@@ -305,12 +345,11 @@ impl<'a> Astray<'a> {
     }
 
     fn claimed(&self, finding: Finding, prack: &Heard) -> Finding {
-        finding.claim_header(self.response, "Contact", "the address that the callee's side names").claim(
-            prack,
-            destination_field(self.contact),
-            self.contact.to_string(),
-            "the PRACK goes there",
-        )
+        let finding = match self.hop.is_of_proxy() {
+            true => finding.claim_header_with(self.response, RECORD_ROUTE, &self.hop.text, "the first hop it names"),
+            false => finding.claim_header(self.response, CONTACT, "the address that the callee's side names"),
+        };
+        finding.claim(prack, destination_field(self.address), self.address.to_string(), "the PRACK goes there")
     }
 }
 
@@ -319,11 +358,10 @@ fn sent_in_vain(prack: &Heard, server: SocketAddr, astray: Option<&Astray<'_>>) 
     let (client, to) = (prack.path.source, prack.path.destination);
     match astray {
         Some(astray) => format!(
-            " The response came to {client} from {}, and names the {}address {} as Contact. {client} did send PRACK \
-             there, as it must, and nothing answers it: it does not arrive.",
+            " The response came to {client} from {}, and names {}. {client} did send PRACK there, as it must, and \
+             nothing answers it: it does not arrive.",
             astray.response.path.source,
-            if is_private(astray.contact) { "private " } else { "" },
-            astray.contact
+            astray.named()
         ),
         None if to.ip() == server.ip() => format!(" {client} did send one to {to}, and nothing answers it."),
         None => format!(" {client} did send one to {to}, and nothing answers it: it does not reach {server}."),

@@ -1,53 +1,56 @@
 use std::net::SocketAddr;
 
-use crate::call::Heard;
+use crate::call::{Heard, IcmpSeen};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::address;
+use crate::diagnosis::targets::{FirstHop, RECORD_ROUTE, Unheard, address};
 use crate::diagnosis::words::layer;
 use crate::diagnosis::{Confidence, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{Method, NameAddr, Uri};
 
 rule! {
-    /// The Contact names a port or transport on which the peer does not listen.
+    /// The Contact or Record-Route names a port or transport on which the peer does not listen.
     ///
     /// ## What it says
     /// The peer speaks from one port and transport, and its Contact names another one at the same host. The requests of
-    /// the dialog go where the Contact says, and nobody hears them there.
+    /// the dialog go where the Contact says, and nobody hears them there. Or the peer is a proxy that stays in the path
+    /// and names another port of its own in Record-Route.
     ///
     /// ## Why it happens
     /// The peer writes a default port, the port of another profile, or `transport=tcp` into Contact; or a NAT or ALG
-    /// changed the port of the packets and not the one in the message.
+    /// changed the port of the packets and not the one in the message. A proxy writes into Record-Route the address
+    /// that it is told to advertise, or that of another of its sockets.
     ///
     /// ## Evidence
-    /// A Contact with the address of the packet and another port or transport; an ACK or another request of the dialog
-    /// that went there; and a 2xx that is repeated on and on, or no answer, an ICMP error, or a refused connection.
+    /// A Contact with the address of the packet and another port or transport, or a Record-Route with it that is the
+    /// first hop; an ACK or another request of the dialog that went there; and a 2xx that is repeated on and on, or no
+    /// answer, an ICMP error, or a refused connection. Where a proxy may have lost the request behind that port,
+    /// because no error tells, it is likely, and no more; it is not said where something came from that port, or the
+    /// proxy sent the request on.
     ///
     /// ## How to fix
-    /// Let the peer write the port and transport into Contact on which it listens. Behind a NAT, let the server use the
-    /// source of the packets instead (`fix_nated_contact`, `rewrite_contact`).
+    /// Let the peer write the port and transport into Contact or Record-Route on which it listens. Behind a NAT, let
+    /// the server use the source of the packets instead (`fix_nated_contact`, `rewrite_contact`).
     ///
     /// ## When it would be wrong
     /// A peer may send from one port and listen on another, as with TCP; then its requests are answered.
     ///
     /// ## References
-    /// RFC 3261 §12.2.1.1, §20.10, §8.1.1.8
+    /// RFC 3261 §12.2.1.1, §16.6, §20.10, §8.1.1.8
     "B14" "contact-transport-wrong" needs [DIALOG], check
 }
 
-const CONTACT: &str = "Contact";
-
-/// A request that followed a wrong Contact, and what shows that it did not arrive.
+/// A request that followed a wrong Contact or Record-Route, and what shows that it did not arrive.
 struct Lost<'a> {
     owner: &'a Heard,
-    /// Where the owner names the target, and what stands there.
-    header: &'static str,
-    uri: Uri,
+    /// What the owner names.
+    hop: FirstHop,
     request: Option<&'a Heard>,
     target: SocketAddr,
     why: String,
     ends_the_call: Ended,
+    sure: Confidence,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,67 +59,106 @@ enum Ended {
     No,
 }
 
+impl Ended {
+    fn when(ends: bool) -> Ended {
+        if ends { Ended::Yes } else { Ended::No }
+    }
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let lost = lost_ack(case).or_else(|| lost_connection(case)).or_else(|| lost_request(case))?;
-    let owner = lost.owner;
-    let source = owner.path.source;
-    let sent = match lost.request {
-        Some(request) => format!(
-            "{} sent its {} there",
-            request.path.source,
-            request.message.method().map(|method| method.name().to_owned()).unwrap_or_default()
-        ),
-        None => format!("{} tried to connect there", owner.path.destination),
-    };
-    let header = lost.header;
-    let transport = lost.uri.parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    let header = lost.hop.header;
+    let finding = Finding::of(&RULE, lost.sure).explains(case.call.final_status);
     let finding = match lost.ends_the_call {
-        Ended::Yes => finding.explains(case.call.final_status).drops_the_call(),
-        Ended::No => finding.explains(case.call.final_status),
+        Ended::Yes => finding.drops_the_call(),
+        Ended::No => finding,
     };
-    let is_request = owner.message.is_request();
-    let mut finding = finding
-        .sender(if is_request { Role::Uac } else { Role::Uas }, owner)
-        .because(format!(
-            "{source} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get \
-             through: {}.",
-            owner.path.transport,
-            lost.target,
-            transport.unwrap_or_default(),
-            lost.why
-        ))
-        .fix(format!("Let {source} write the port and transport into {header} on which it listens."));
-    if header == CONTACT {
-        finding = finding.fix(
-            "If a NAT changed the port, let the server go by the source of the packets (rport, `fix_nated_contact`, \
-             `rewrite_contact`).",
-        );
-    }
-    let mut finding = finding.claim_header(owner, header, "where the requests of the dialog have to go").claim(
-        owner,
-        &format!("{}.srcport", layer(owner)),
-        source.port().to_string(),
-        "where the peer speaks from",
-    );
-    if let Some(request) = lost.request {
-        finding = finding.claim(
-            request,
-            &format!("{}.dstport", layer(request)),
-            request.path.destination.port().to_string(),
-            "the request went where the Contact says",
-        );
-    }
+    let finding = lost.blamed(finding).because(lost.explanation());
+    let finding = lost.steps().into_iter().fold(finding, Finding::fix);
     Some(
-        finding
+        lost.prove(finding)
             .refuted("contact-unreachable", format!("the {header} names the host from which the peer speaks"))
             .refuted("in-dialog-request-misrouted", format!("the request went where the {header} says")),
     )
 }
 
+impl Lost<'_> {
+    /// The finding with who names it. Software is told only of who wrote the message.
+    fn blamed(&self, finding: Finding) -> Finding {
+        let owner = self.owner;
+        match owner.message.is_request() {
+            _ if self.hop.is_of_proxy() => finding.party(Role::Proxy, Some(owner.path.source)),
+            true => finding.sender(Role::Uac, owner),
+            false => finding.sender(Role::Uas, owner),
+        }
+    }
+
+    fn explanation(&self) -> String {
+        let (owner, header) = (self.owner, self.hop.header);
+        let sent = match self.request {
+            Some(request) => format!(
+                "{} sent its {} there",
+                request.path.source,
+                request.message.method().map(|method| method.name().to_owned()).unwrap_or_default()
+            ),
+            None => format!("{} tried to connect there", owner.path.destination),
+        };
+        let transport = self.hop.uri.parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
+        format!(
+            "{} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get through: \
+             {}.",
+            owner.path.source,
+            owner.path.transport,
+            self.target,
+            transport.unwrap_or_default(),
+            self.why
+        )
+    }
+
+    /// What to do, most likely first.
+    fn steps(&self) -> Vec<String> {
+        let (source, header) = (self.owner.path.source, self.hop.header);
+        let mut steps = vec![format!("Let {source} write the port and transport into {header} on which it listens.")];
+        if !self.hop.is_of_proxy() {
+            steps.push(
+                "If a NAT changed the port, let the server go by the source of the packets (rport, \
+                 `fix_nated_contact`, `rewrite_contact`)."
+                    .to_owned(),
+            );
+        }
+        if self.sure != Confidence::Proven {
+            steps.push(format!(
+                "If it does listen at {}, let what filters before it pass SIP to that port, and see there what it \
+                 does with the request.",
+                self.target
+            ));
+        }
+        steps
+    }
+
+    fn prove(&self, finding: Finding) -> Finding {
+        let (owner, header, wanted) = (self.owner, self.hop.header, "where the requests of the dialog have to go");
+        let finding = match self.hop.is_of_proxy() {
+            true => finding.claim_header_with(owner, header, &self.hop.text, wanted),
+            false => finding.claim_header(owner, header, wanted),
+        };
+        let port = owner.path.source.port().to_string();
+        let finding = finding.claim(owner, &format!("{}.srcport", layer(owner)), port, "where the peer speaks from");
+        match self.request {
+            Some(request) => finding.claim(
+                request,
+                &format!("{}.dstport", layer(request)),
+                request.path.destination.port().to_string(),
+                format!("the request went where the {header} says"),
+            ),
+            None => finding,
+        }
+    }
+}
+
 /// The address that a Contact names, if its host is that of the packet and its port or transport is not.
 fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
-    if owner.message.is_cut() || owner.message.via_count() > 1 || !owner.message.headers("Record-Route").is_empty() {
+    if owner.message.is_cut() || owner.message.via_count() > 1 || !owner.message.headers(RECORD_ROUTE).is_empty() {
         return None;
     }
     other_target(owner)
@@ -124,18 +166,34 @@ fn wrong_target(owner: &Heard) -> Option<SocketAddr> {
 
 /// The same, whatever lies between the two.
 fn other_target(owner: &Heard) -> Option<SocketAddr> {
-    elsewhere(owner, &contact_of(owner)?)
+    elsewhere(owner, &FirstHop::contact_of(owner)?.uri)
 }
 
-fn contact_of(owner: &Heard) -> Option<Uri> {
-    Some(owner.message.contact()?.parsed())
+/// What the proxy next to the receiver of a message wrote into Record-Route, and the address that it names, if its host
+/// is that of the packet and its port or transport is not.
+fn wrong_record(owner: &Heard) -> Option<(FirstHop, SocketAddr)> {
+    let hop = FirstHop::named_in(owner).filter(FirstHop::is_of_proxy)?;
+    let target = elsewhere(owner, &hop.uri)?;
+    Some((hop, target))
 }
 
-/// What the proxy next to the caller wrote into Record-Route: to the caller the last value is the first hop (RFC 3261
-/// §12.1.2).
-fn recorded_by(owner: &Heard) -> Option<Uri> {
-    let last = owner.message.headers("Record-Route").pop()?;
-    (!owner.message.is_cut()).then(|| NameAddr::read(&last).parsed())
+/// The same, if a request went there by its Route, and nothing but an error shows that anybody is there.
+fn followed_record(case: &Case<'_>, owner: &Heard, request: &Heard) -> Option<(FirstHop, SocketAddr)> {
+    let (hop, target) = wrong_record(owner)?;
+    let went_there = hop.is_followed_by(request) && request.path.destination == target;
+    let is_open = icmp_of(case, request).is_none() && is_heard_at(case, target, request);
+    (went_there && !is_open).then_some((hop, target))
+}
+
+/// True if something came from that port, or its host sent the request on.
+fn is_heard_at(case: &Case<'_>, target: SocketAddr, request: &Heard) -> bool {
+    let is_sent_on = |heard: &Heard| {
+        heard.path.source.ip() == target.ip()
+            && heard.path.destination.ip() != request.path.source.ip()
+            && heard.message.method() == request.message.method()
+            && heard.place > request.place
+    };
+    case.call.messages.iter().any(|heard| heard.path.source == target || is_sent_on(heard))
 }
 
 /// The address that a URI names, if its host is that of the packet and its port or transport is not.
@@ -151,28 +209,44 @@ fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
     (host == owner.path.source.ip() && (other_transport || other_port)).then_some(SocketAddr::new(host, port))
 }
 
-/// An ACK that followed a wrong Contact, and a 2xx that is repeated all the same.
+/// The ICMP error that quotes a request.
+fn icmp_of<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a IcmpSeen> {
+    case.call.icmp.iter().find(|icmp| icmp.message == request.id)
+}
+
+/// An ACK that followed a wrong Contact or Record-Route, and a 2xx that is repeated all the same.
 fn lost_ack<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let unheard = case.unheard_ack()?;
-    let icmp = case.call.icmp.iter().find(|icmp| icmp.message == unheard.ack.id);
+    let Unheard { success, ack, .. } = unheard;
+    let icmp = icmp_of(case, ack);
+    let by_record = || followed_record(case, success, ack).map(|(hop, target)| (success, hop, target));
+    let (owner, hop, target) = ack_to_contact(case, &unheard, icmp).or_else(by_record)?;
+    let why = match icmp {
+        Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
+        None => format!("the 2xx was repeated {} times", success.repeated),
+    };
+    let ends_the_call = Ended::when(case.was_given_up(success));
+    let sure = if hop.is_of_proxy() && icmp.is_none() { Confidence::Likely } else { Confidence::Proven };
+    Some(Lost { owner, hop, request: Some(ack), target, why, ends_the_call, sure })
+}
+
+/// Whose Contact the ACK followed, and where to.
+fn ack_to_contact<'a>(
+    case: &Case<'a>,
+    unheard: &Unheard<'a>,
+    icmp: Option<&IcmpSeen>,
+) -> Option<(&'a Heard, FirstHop, SocketAddr)> {
+    let success = unheard.success;
     // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies, or past one
     // that did not stay in the path.
     let (owner, target) = match icmp {
-        Some(_) => [unheard.success, case.as_written(unheard.success)]
-            .into_iter()
-            .find_map(|owner| Some((owner, other_target(owner)?)))?,
-        None => (unheard.success, wrong_target(unheard.success)?),
+        Some(_) => {
+            [success, case.as_written(success)].into_iter().find_map(|owner| Some((owner, other_target(owner)?)))?
+        }
+        None => (success, wrong_target(success)?),
     };
-    if unheard.ack.path.destination != target {
-        return None;
-    }
-    let why = match icmp {
-        Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
-        None => format!("the 2xx was repeated {} times", unheard.success.repeated),
-    };
-    let ends_the_call = if case.was_given_up(unheard.success) { Ended::Yes } else { Ended::No };
-    let request = Some(unheard.ack);
-    Some(Lost { owner, header: CONTACT, uri: contact_of(owner)?, request, target, why, ends_the_call })
+    let hop = FirstHop::contact_of(owner)?;
+    (unheard.ack.path.destination == target).then_some((owner, hop, target))
 }
 
 /// A connection to the first hop or the Contact that a 2xx names which did not come about, so that there is no ACK at
@@ -181,55 +255,73 @@ fn lost_connection<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let waiting = case
         .answers()
         .filter(|(_, success)| success.repeated >= ENOUGH_REPEATS && case.acks_to(success).next().is_none());
-    let (success, header, uri, target) = waiting.map(|(_, success)| success).find_map(|success| {
-        let by_contact = || Some((CONTACT, contact_of(success)?, wrong_target(success)?));
-        let by_route = || {
-            let uri = recorded_by(success)?;
-            let target = elsewhere(success, &uri)?;
-            Some(("Record-Route", uri, target))
-        };
-        let (header, uri, target) = by_contact().or_else(by_route)?;
+    let (owner, hop, target) = waiting.map(|(_, success)| success).find_map(|success| {
+        let by_contact = || Some((FirstHop::contact_of(success)?, wrong_target(success)?));
+        let (hop, target) = by_contact().or_else(|| wrong_record(success))?;
         let failed = case.surroundings.failed_connections().of_client(success.path.destination.ip());
         failed.iter().find(|failed| failed.server == target && failed.asked.time >= success.place.time)?;
-        Some((success, header, uri, target))
+        Some((success, hop, target))
     })?;
     let why = "the connection failed".to_owned();
-    let ends_the_call = if case.was_given_up(success) { Ended::Yes } else { Ended::No };
-    Some(Lost { owner: success, header, uri, request: None, target, why, ends_the_call })
+    let ends_the_call = Ended::when(case.was_given_up(owner));
+    Some(Lost { owner, hop, request: None, target, why, ends_the_call, sure: Confidence::Proven })
 }
 
-/// Another request of a dialog that followed a wrong Contact and got no answer.
+/// Another request of a dialog that followed a wrong Contact or Record-Route and got no answer.
 fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
     let silent = case.call.transactions.iter().filter(|known| known.in_dialog && !case.has_response(known));
     silent.filter_map(|known| case.call.request_of(known)).find_map(|request| {
-        let is_told = case.call.icmp.iter().find(|icmp| icmp.message == request.id);
-        let is_ack = request.message.method() == Some(&crate::sip::Method::Ack);
-        let is_lost = is_told.is_some()
+        let icmp = icmp_of(case, request);
+        let is_ack = request.message.method() == Some(&Method::Ack);
+        let is_lost = icmp.is_some()
             || (request.repeated >= ENOUGH_REPEATS && case.absence_of_answer(request) != Confidence::Unseen);
-        if is_ack || !is_lost {
+        if is_ack || !is_lost || !is_why_it_ended(case, request) {
             return None;
         }
-        let named = Uri::read(&request.message.request_uri()?);
-        let owner = case.call.messages.iter().rev().find(|heard| {
-            heard.id < request.id
-                && heard.path.source.ip() == request.path.destination.ip()
-                && heard.message.contact().is_some_and(|contact: NameAddr| contact.parsed().is_same_target(&named))
-        })?;
-        let target = wrong_target(owner).filter(|target| *target == request.path.destination)?;
-        let why = match is_told {
+        let (owner, hop, target) = to_contact(case, request).or_else(|| to_record(case, request))?;
+        let why = match icmp {
             Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
             None => format!("no answer to {} copies", request.repeated + 1),
         };
-        let is_bye = request.message.method() == Some(&crate::sip::Method::Bye);
-        let ends_the_call = if is_bye { Ended::Yes } else { Ended::No };
-        Some(Lost {
-            owner,
-            header: CONTACT,
-            uri: contact_of(owner)?,
-            request: Some(request),
-            target,
-            why,
-            ends_the_call,
-        })
+        let ends_the_call = Ended::when(request.message.method() == Some(&Method::Bye));
+        let sure = if hop.is_of_proxy() && icmp.is_none() { Confidence::Likely } else { Confidence::Proven };
+        Some(Lost { owner, hop, request: Some(request), target, why, ends_the_call, sure })
     })
+}
+
+/// True if the loss of a request may be why the call ended as it did: of one that was not answered only a PRACK is,
+/// where the callee's side gives up for want of it (RFC 3262 §3); a BYE ends what was begun.
+fn is_why_it_ended(case: &Case<'_>, request: &Heard) -> bool {
+    let gave_up = || case.call.final_status.is_none_or(|status| (500..600).contains(&status.get()));
+    match request.message.method() {
+        Some(Method::Bye) => true,
+        Some(Method::Prack) => case.call.is_answered() || gave_up(),
+        _ => case.call.is_answered(),
+    }
+}
+
+/// The message whose wrong Contact a request followed, and where to.
+fn to_contact<'a>(case: &Case<'a>, request: &Heard) -> Option<(&'a Heard, FirstHop, SocketAddr)> {
+    let named = Uri::read(&request.message.request_uri()?);
+    let owner = case.call.messages.iter().rev().find(|heard| {
+        heard.id < request.id
+            && heard.path.source.ip() == request.path.destination.ip()
+            && heard.message.contact().is_some_and(|contact: NameAddr| contact.parsed().is_same_target(&named))
+    })?;
+    let target = wrong_target(owner).filter(|target| *target == request.path.destination)?;
+    Some((owner, FirstHop::contact_of(owner)?, target))
+}
+
+/// The message whose wrong Record-Route a request followed, and where to. What is sent inside a dialog does not change
+/// its route (RFC 3261 §12.2).
+fn to_record<'a>(case: &Case<'a>, request: &Heard) -> Option<(&'a Heard, FirstHop, SocketAddr)> {
+    let opens_dialog = |heard: &&Heard| {
+        heard.id < request.id
+            && heard.message.call_id() == request.message.call_id()
+            && heard.path.source.ip() == request.path.destination.ip()
+            && heard.path.destination.ip() == request.path.source.ip()
+            && !case.call.transaction(heard.transaction).in_dialog
+    };
+    let mut opening = case.call.messages.iter().filter(opens_dialog);
+    opening.find_map(|owner| followed_record(case, owner, request).map(|(hop, target)| (owner, hop, target)))
 }

@@ -1,9 +1,10 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::address;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::oddity::Oddity;
-use crate::sip::Method;
 use crate::sip::uri_grammar::first_fault;
+use crate::sip::{Method, NameAddr};
 
 rule! {
     /// The server found the request malformed.
@@ -15,7 +16,9 @@ rule! {
     /// A fault of the sender, or a box on the path that rewrites messages.
     ///
     /// ## Evidence
-    /// 400 or 416; what the server says of the place, and what this program finds broken in the same request.
+    /// 400 or 416; what the server says of the place, and what this program finds broken in the same request: also a
+    /// Contact that names port 0 or no host at all, to which nobody can send. A header that the server misses and that
+    /// the request has at this point is named.
     ///
     /// ## How to fix
     /// Correct the header that is named, at the sender or at the box that rewrote it.
@@ -51,6 +54,8 @@ struct Rejected<'a> {
     named: Option<Fault>,
     /// Every fault that is found.
     found: Vec<String>,
+    /// The header that the refusal says is missing, where the request has it.
+    missed: Option<&'static str>,
 }
 
 impl<'a> Rejected<'a> {
@@ -74,7 +79,8 @@ impl<'a> Rejected<'a> {
             }),
         });
         let uri = request.message.request_uri()?.into_owned();
-        Some(Rejected { case, failure, request, response, uri, named, found })
+        let missed = headers_missed(case, response).find(|header| request.message.header(header).is_some());
+        Some(Rejected { case, failure, request, response, uri, named, found, missed })
     }
 
     /// True if the scheme of the Request-URI was refused, and not the syntax of the request.
@@ -117,10 +123,20 @@ impl<'a> Rejected<'a> {
                 "{server} found the request of {client} malformed (400){said}. In it {}.",
                 self.found.join("; ")
             ),
-            (false, true) => format!(
-                "{server} found the request of {client} malformed (400){said}. This program finds nothing broken in \
-                 it."
+            (false, true) => {
+                format!("{server} found the request of {client} malformed (400){said}. {}", self.nothing_found())
+            }
+        }
+    }
+
+    /// That the request looks well, and what it holds of what is missed.
+    fn nothing_found(&self) -> String {
+        match self.missed {
+            Some(header) => format!(
+                "At this point the request has a {header} header, and this program finds nothing broken in it: \
+                 perhaps something behind this point takes it out, or who refuses the request cannot read it."
             ),
+            None => "This program finds nothing broken in it.".to_owned(),
         }
     }
 
@@ -137,14 +153,22 @@ impl<'a> Rejected<'a> {
             ));
         }
         finding
-            .fix(match self.found.is_empty() {
-                true => format!("Compare the request of {client} with one that {server} accepts, header by header."),
-                false => format!("Correct what {client} writes: {}.", self.found.join("; ")),
+            .fix(match (self.found.is_empty(), self.missed) {
+                (true, Some(header)) => format!("See at {server} whether the request arrives with its {header}."),
+                (true, None) => {
+                    format!("Compare the request of {client} with one that {server} accepts, header by header.")
+                }
+                (false, _) => format!("Correct what {client} writes: {}.", self.found.join("; ")),
             })
-            .fix(format!(
-                "If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), and switch that \
-                 off."
-            ))
+            .fix(match (self.found.is_empty(), self.missed) {
+                (true, Some(_)) => {
+                    "If not, look for a box on the path that rewrites SIP (ALG), and switch that off.".to_owned()
+                }
+                _ => format!(
+                    "If {client} did not write it so, look for a box on the path that rewrites SIP (ALG), and switch \
+                     that off."
+                ),
+            })
     }
 
     fn proved(&self, finding: Finding) -> Finding {
@@ -154,7 +178,10 @@ impl<'a> Rejected<'a> {
             .claim_status(self.response, "refused as malformed")
             .claim_own_words(self.case, self.response);
         if let Some(Fault { header, value, .. }) = &self.named {
-            finding = finding.claim_header_with(request, header, value, "what breaks the grammar");
+            finding = finding.claim_header_with(request, header, value, "what is wrong in it");
+        }
+        if let Some(header) = self.missed.filter(|_| self.found.is_empty()) {
+            finding = finding.claim_header(request, header, "what is said to be missing");
         }
         if of_star(request).is_none() {
             return finding;
@@ -172,7 +199,19 @@ fn found(request: &Heard, named: Option<&Fault>) -> Vec<String> {
     let is_of_sender =
         |oddity: &&Oddity| !matches!(oddity, Oddity::MessageCut { .. } | Oddity::BytesBeforeMessage { .. });
     let odd = request.message.oddities().iter().filter(is_of_sender).map(Oddity::says);
-    named.map(Fault::says).into_iter().chain(odd).chain(of_star(request)).take(3).collect()
+    let contact = if named.is_none() { dead_end(request, "Contact") } else { None };
+    let faults = named.map(Fault::says).into_iter().chain(odd).chain(of_star(request)).chain(without_contact(request));
+    faults.chain(contact.as_ref().map(Fault::says)).take(3).collect()
+}
+
+/// The requests that open a dialog, which a Contact must be in (RFC 3261 §8.1.1.8; RFC 6665 §3.1.1; RFC 3515 §2.2).
+const WITH_CONTACT: [Method; 3] = [Method::Invite, Method::Subscribe, Method::Refer];
+
+/// That a request lacks the Contact that it must have.
+fn without_contact(request: &Heard) -> Option<String> {
+    let method = request.message.method().filter(|method| WITH_CONTACT.contains(method))?;
+    let lacks = request.message.header("Contact").is_none() && !request.message.is_cut();
+    lacks.then(|| format!("there is no Contact header, which every {method} must have"))
 }
 
 /// What is wrong with `Contact: *`: it asks that every registration ends, and must not stand beside another Contact, or
@@ -213,8 +252,28 @@ struct Fault {
 
 impl Fault {
     fn says(&self) -> String {
-        format!("the {} header ({:?}) breaks its grammar: {}", self.header, self.value, self.why)
+        format!("the {} header ({:?}) {}", self.header, self.value, self.why)
     }
+}
+
+/// Headers that say where requests have to go.
+const OF_TARGETS: [&str; 3] = ["Contact", "Route", "Record-Route"];
+
+/// The first value of a header whose URI names port 0 or no host at all: nobody can send there.
+fn dead_end(request: &Heard, header: &'static str) -> Option<Fault> {
+    if !OF_TARGETS.contains(&header) || request.message.is_cut() {
+        return None;
+    }
+    request.message.headers(header).into_iter().find_map(|value| {
+        let uri = NameAddr::read(&value).parsed();
+        let is_nowhere = address(&uri).is_some_and(|host| host.is_unspecified());
+        let why = match uri.port {
+            Some(0) => "names port 0, to which nobody can send".to_owned(),
+            _ if is_nowhere => format!("names {}, which is the address of no host", uri.host),
+            _ => return None,
+        };
+        Some(Fault { header, value, why })
+    })
 }
 
 /// The headers with addresses that a refusal names.
@@ -227,8 +286,21 @@ fn headers_named(case: &Case<'_>, response: &Heard) -> impl Iterator<Item = &'st
 
 /// What is wrong with the header that the refusal names.
 fn named_fault(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Fault> {
-    headers_named(case, response).find_map(|header| {
-        let values = request.message.headers(header);
-        values.into_iter().find_map(|value| Some(Fault { header, why: first_fault(&value)?, value }))
-    })
+    let of_grammar = |header| {
+        request.message.headers(header).into_iter().find_map(|value| {
+            let why = format!("breaks its grammar: {}", first_fault(&value)?);
+            Some(Fault { header, value, why })
+        })
+    };
+    headers_named(case, response).find_map(|header| of_grammar(header).or_else(|| dead_end(request, header)))
+}
+
+/// Words of a refusal that misses something.
+const MISSING: [&str; 5] = ["missing", "lacks", "lacking", "absent", "without"];
+
+/// The headers with addresses of which a refusal says that they are missing.
+fn headers_missed(case: &Case<'_>, response: &Heard) -> impl Iterator<Item = &'static str> {
+    let said = case.words(response).to_ascii_lowercase();
+    let is_miss = said.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| MISSING.contains(&word));
+    headers_named(case, response).filter(move |_| is_miss)
 }
