@@ -204,7 +204,7 @@ fn found(request: &Heard, named: Option<&Fault>) -> Vec<String> {
     faults.chain(contact.as_ref().map(Fault::says)).take(3).collect()
 }
 
-/// The requests that open a dialog, which a Contact must be in (RFC 3261 §8.1.1.8; RFC 6665 §3.1.1; RFC 3515 §2.2).
+/// The requests that open a dialog, which a Contact must be in (RFC 3261 §8.1.1.8).
 const WITH_CONTACT: [Method; 3] = [Method::Invite, Method::Subscribe, Method::Refer];
 
 /// That a request lacks the Contact that it must have.
