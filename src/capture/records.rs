@@ -193,12 +193,12 @@ impl Records {
         let nanoseconds = u64::from(header.fraction).saturating_mul(u64::from(self.nanoseconds_per_unit));
         let time = Timestamp::from_parts(i64::from(header.second), nanoseconds);
         let clock = match nanoseconds {
-            ..1_000_000_000 => {
+            0..1_000_000_000 => {
                 self.last_second = Some(header.second);
                 Clock::Measured(time)
             }
             // Somebody moved the time by adding to its fraction, and did not carry.
-            ..2_000_000_000 => Clock::Doubtful(time),
+            1_000_000_000..2_000_000_000 => Clock::Doubtful(time),
             _ => Clock::OutOfRange,
         };
         ledger.admit(clock, self.link, start..end, header.original_len)
