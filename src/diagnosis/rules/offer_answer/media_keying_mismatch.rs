@@ -148,14 +148,13 @@ impl<'a> Refused<'a> {
             };
             return finding.fix(enable_dtls(server, client));
         }
-        let finding = match suites.iter().any(|suite| suite == USUAL) {
-            false => finding.fix(format!("Let {client} offer {USUAL} too: it is the suite that all must know.")),
-            true => finding,
+        let common = match suites.iter().any(|suite| suite == USUAL) {
+            true => "allow one of them on both sides".to_owned(),
+            false => format!("allow one of them on both sides, or {USUAL}, which all must know"),
         };
         finding
             .fix(format!(
-                "Compare the crypto suites that {server} allows with those of the offer ({}), and allow one of them \
-                 on both sides.",
+                "Compare the crypto suites that {server} allows with those of the offer ({}), and {common}.",
                 list(&suites)
             ))
             .fix(format!("If {server} wants its keys by DTLS, let both sides use the same of SDES and DTLS."))
