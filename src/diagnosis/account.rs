@@ -36,7 +36,18 @@ const MONEY: &[&str] = &[
     "balance exhausted",
 ];
 /// Words by which it is the callee's account, or not an account.
-const OF_OTHERS: &[&str] = &["callee", "called", "destination", "recipient", "b-party", "unavailable", "temporar"];
+const OF_OTHERS: &[&str] = &[
+    "callee",
+    "called",
+    "destination",
+    "recipient",
+    "b-party",
+    "by customer",
+    "by the customer",
+    "by account",
+    "unavailable",
+    "temporar",
+];
 /// The header in which Twilio says why it refuses.
 pub(crate) const TWILIO: &str = "X-Twilio-Error";
 
@@ -85,7 +96,13 @@ mod tests {
         for said in ["account suspended", "service suspended", "10001 account is not active", "insufficient funds"] {
             assert!(is_of_account(said), "{said}");
         }
-        for said in ["called account suspended", "service unavailable", "account unknown", "connection closed"] {
+        for said in [
+            "called account suspended",
+            "blocked by customer",
+            "service unavailable",
+            "account unknown",
+            "connection closed",
+        ] {
             assert!(!is_of_account(said), "{said}");
         }
     }
