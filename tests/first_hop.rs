@@ -1,24 +1,16 @@
 //! Whom a finding names, and what it says, where a dialog's requests do not reach the first hop: the proxy that wrote
 //! Record-Route, or who wrote Contact.
 
-mod followed;
+mod told;
 
-use std::fs;
-use std::path::Path;
-
-use followed::diagnosed;
 use sipwhy::diagnosis::{Confidence, Finding, Role};
-use sipwhy::story::Story;
 
 const LIKELY: Confidence = Confidence::Likely;
 const PROVEN: Confidence = Confidence::Proven;
 
-/// What a rule says in a story of its own folder.
+/// What a rule says in a story of its own folder, in which it has to hold.
 fn finding(rule: &str, name: &str) -> Finding {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(rule).join(name);
-    let story = Story::parse(&fs::read_to_string(&path).expect("a story")).expect("the notation");
-    let mut findings = diagnosed(&story).into_iter().flat_map(|(_, diagnosis)| diagnosis.findings);
-    findings.find(|finding| finding.rule == rule).unwrap_or_else(|| panic!("{} does not hold", path.display()))
+    told::told(rule, name).unwrap_or_else(|| panic!("{rule} does not hold in {name}"))
 }
 
 #[test]

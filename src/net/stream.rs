@@ -45,7 +45,7 @@ const OUT_OF_ORDER: Duration = Duration::from_millis(10);
 const WINDOW: u64 = 1 << 24;
 /// Added to sequence numbers, so that positions before the first one are none below zero.
 const BASE: u64 = 1 << 32;
-/// Nobody repeats a segment so soon: it is a second copy in the capture.
+/// A segment that comes again so soon is a second copy in the capture, unless another IP packet brings it.
 const COPY: Duration = Duration::from_millis(10);
 
 /// One direction of a connection. There may be tens of thousands, most of them with little to remember: what is seldom
@@ -314,8 +314,8 @@ impl Stream {
         line.sink.deliver(Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }));
     }
 
-    /// Bytes once more. The newest segment, sooner than a sender repeats it or in the same IP packet: the capture has
-    /// it twice. Anything else that the receiver has not acknowledged: its sender repeats it.
+    /// Bytes once more. The newest segment, within [`COPY`] and in no other IP packet: the capture has it twice. Anything
+    /// else that the receiver has not acknowledged: its sender repeats it.
     fn note_copy(&mut self, at: u64, end: u64, line: &mut Line<'_, '_>) {
         if !self.content.matters() {
             return;
