@@ -2,6 +2,8 @@
 //!
 //! `SIPWHY_LIBPCAP=no` builds without libpcap though it is there; `yes` takes it for granted. `LIBPCAP_LIBDIR` names
 //! the folder it is in, for this script as for that of the `pcap` crate.
+//!
+//! And sets up the allocator of the program, see `src/allocator.c`.
 
 use std::env;
 use std::fs;
@@ -32,6 +34,7 @@ fn main() -> io::Result<()> {
         println!("cargo:rerun-if-changed={}", folder.display());
     }
     println!("cargo:rustc-check-cfg=cfg(have_libpcap)");
+    set_up_allocator();
 
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     if is_there(&out)? {
@@ -44,6 +47,20 @@ fn main() -> io::Result<()> {
     fs::write(empty.join("libpcap.a"), "!<arch>\n")?;
     println!("cargo:rustc-link-search=native={}", empty.display());
     Ok(())
+}
+
+/// Links `src/allocator.c` into the program, as an object of its own: nothing refers to it, so that from a library it would
+/// not be taken.
+fn set_up_allocator() {
+    println!("cargo:rerun-if-changed=src/allocator.c");
+    // Other compilers than those of Unix have no constructors; there the allocator keeps its own settings.
+    if env::var_os("CARGO_CFG_UNIX").is_none() {
+        return;
+    }
+    let Some(headers) = env::var_os("DEP_MIMALLOC_INCLUDE_DIR") else { return };
+    for object in cc::Build::new().file("src/allocator.c").include(headers).compile_intermediates() {
+        println!("cargo:rustc-link-arg-bins={}", object.display());
+    }
 }
 
 fn is_there(out: &Path) -> io::Result<bool> {

@@ -64,9 +64,10 @@ const DOORS: [(&str, &str); 40] = [
     ("rustls_native_certs", "src/cli/service/webhook.rs"),
 ];
 /// Crates that several rooms name: what they do has no place of its own.
-const EVERYWHERE: [&str; 13] = [
+const EVERYWHERE: [&str; 14] = [
     "flate2",
     "jiff",
+    "libmimalloc_sys",
     "md5",
     "memchr",
     "mimalloc",
