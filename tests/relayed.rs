@@ -2,7 +2,7 @@
 
 mod told;
 
-use sipwhy::diagnosis::{Confidence, Finding};
+use sipwhy::diagnosis::{Confidence, Finding, Role};
 
 /// What the rule of its folder says in a story.
 fn told(story: &str) -> Option<Finding> {
@@ -26,6 +26,11 @@ fn the_leg_where_the_fault_is_names_the_party() {
         ("payload-type-unexpected/story-relayed-by-the-sbc.txt", "198.51.100.9:19000", "the payload type 18"),
         ("media-stopped-early/story-behind-the-sbc.txt", "198.51.100.9:19000", "the caller's side got no RTP"),
         ("media-stopped-early/story-not-relayed-on.txt", "192.0.2.40:17000", "the caller got no RTP"),
+        ("media-late/story-behind-the-sbc.txt", "198.51.100.9:19000", "The caller's side was sent its first RTP"),
+        ("media-late/story-held-back-by-the-sbc.txt", "192.0.2.40:17000", "came to 203.0.113.40:18000 in time"),
+        ("media-address-differs/story-behind-the-sbc.txt", "198.51.100.9:19000", "named 198.51.100.77:19000"),
+        ("dtmf-event-malformed/story-behind-the-sbc.txt", "203.0.113.40:18000", "it never has the end bit"),
+        ("dtmf-event-malformed/story-by-the-callee.txt", "192.0.2.30:5004", "it never has the end bit"),
         ("media-loss/story-behind-the-sbc.txt", "198.51.100.9:19000", "They were lost before this point"),
     ];
     let wrong = wanted.into_iter().filter_map(|(story, address, says)| {
@@ -35,6 +40,19 @@ fn the_leg_where_the_fault_is_names_the_party() {
         (!is_told).then(|| format!("{story}: {named:?} {}", finding.explanation.raw()))
     });
     assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn what_the_callee_sends_is_of_its_side() {
+    let side = |story| told(story).map(|finding| finding.party.role);
+    assert_eq!(side("dtmf-event-malformed/story-by-the-callee.txt"), Some(Role::Uas));
+    assert_eq!(side("dtmf-event-malformed/story-behind-the-sbc.txt"), Some(Role::Uac));
+}
+
+#[test]
+fn of_media_that_stop_at_one_moment_nobody_is_blamed() {
+    let finding = told("media-stopped-early/story-both-at-once.txt").expect("a finding");
+    assert_eq!((finding.confidence, finding.party.address), (Confidence::Possible, None));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Keypress, Stream};
-use crate::diagnosis::media::{Talk, audio};
+use crate::diagnosis::media::{BOTH_ENDS, Ear, Talk, audio, on_the_way};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
 
@@ -17,13 +17,15 @@ rule! {
     ///
     /// ## Evidence
     /// Packets of the payload type of telephone-event whose event never has the end bit, whose duration falls, or that
-    /// is followed at once by the same event under another time stamp.
+    /// is followed at once by the same event under another time stamp. Behind a B2BUA that relays the media each leg is
+    /// looked at: the first one on the way of the keys is told.
     ///
     /// ## How to fix
     /// Correct or switch off the conversion of tones at the sender, or at the gateway before it.
     ///
     /// ## When it would be wrong
-    /// If the last packets of an event were lost: they are repeated for that reason.
+    /// If the last packets of an event were lost: they are repeated for that reason. Of a key that the stream ends with
+    /// nothing is said.
     ///
     /// ## References
     /// RFC 4733 §2.3, §2.5.1.2, §2.5.1.4
@@ -34,21 +36,18 @@ rule! {
 const DOUBLE: Duration = Duration::from_millis(30);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
-    let kinds = event_types(&talk);
-    let (stream, key, why) =
-        talk.ears().into_iter().flat_map(|(ear, _)| ear.streams.iter().copied()).find_map(|stream| {
-            let keys: Vec<&Keypress> = stream.keys.iter().filter(|key| kinds.contains(&key.kind)).collect();
-            let (key, why) = fault(&keys)?;
-            Some((stream, key, why))
-        })?;
-    Some(found(stream, &key, why))
+    let talks = case.talks();
+    BOTH_ENDS.into_iter().flat_map(|to| on_the_way(&talks, to)).find_map(|(talk, ear, _)| {
+        let kinds = event_types(talk);
+        let malformed = |stream: &&Stream| fault(stream, &kinds).map(|(key, why)| found(ear, stream, &key, why));
+        ear.streams.iter().find_map(malformed)
+    })
 }
 
-fn found(stream: &Stream, key: &Keypress, why: &str) -> Finding {
+fn found(ear: &Ear<'_>, stream: &Stream, key: &Keypress, why: &str) -> Finding {
     Finding::of(&RULE, Confidence::Likely)
         .severity(Severity::Warning)
-        .party(crate::diagnosis::Role::Uac, Some(stream.path.source))
+        .party(ear.speaker(), Some(stream.path.source))
         .because(format!(
             "{} sent the telephone event {} ({} packets) wrongly: {why}. The other side may miss the digit, or see it \
              twice.",
@@ -77,11 +76,15 @@ pub(in crate::diagnosis::rules) fn events_of(media: &crate::sip::sdp::Media) -> 
         .collect()
 }
 
-fn fault(keys: &[&Keypress]) -> Option<(Keypress, &'static str)> {
+/// The first key of these payload types that is told wrongly, and how.
+fn fault(stream: &Stream, kinds: &[u8]) -> Option<(Keypress, &'static str)> {
+    let keys: Vec<&Keypress> = stream.keys.iter().filter(|key| kinds.contains(&key.kind)).collect();
     let single = keys.iter().find_map(|key| {
+        // Of a key that the stream ends with, the capture or the call may just lack the end.
+        let goes_on = key.last < stream.last;
         let why = match key {
             Keypress { rises: false, .. } => "its duration falls",
-            Keypress { ends: 0, packets, .. } if *packets > 1 => "it never has the end bit",
+            Keypress { ends: 0, packets, .. } if *packets > 1 && goes_on => "it never has the end bit",
             Keypress { duration: 0, packets, .. } if *packets > 1 => "its duration stays 0",
             _ => return None,
         };

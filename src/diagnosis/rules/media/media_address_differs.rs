@@ -17,7 +17,8 @@ rule! {
     /// where they come from (symmetric RTP), that does no harm.
     ///
     /// ## Evidence
-    /// RTP to the address that one side named, from another address than the other side named.
+    /// RTP to the address that one side named, from another address than the other side named; behind a B2BUA that
+    /// relays the media, on any leg.
     ///
     /// ## How to fix
     /// Nothing if both hear each other. Otherwise set the external media address of the side behind the NAT.
@@ -35,12 +36,13 @@ rule! {
 const ENOUGH: u64 = 10;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
-    let (ear, other, stream) = talk.ears().into_iter().find_map(|(ear, other)| {
+    let talks = case.talks();
+    let sides = talks.iter().flat_map(|talk| talk.ears().map(|(ear, other)| (talk, ear, other)));
+    let (ear, other, stream) = sides.into_iter().find_map(|(talk, ear, other)| {
         let foreign = ear
             .streams
             .iter()
-            .find(|stream| is_foreign(stream, ear, other, &talk) && !is_of_another_answer(case, stream))?;
+            .find(|stream| is_foreign(stream, ear, other, talk) && !is_of_another_answer(case, stream))?;
         Some((ear, other, *foreign))
     })?;
     let named = other.end()?;

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use crate::call::Stream;
-use crate::diagnosis::media::{ENOUGH, Talk, claim_packet, suppresses_silence};
+use crate::diagnosis::media::{BOTH_ENDS, ENOUGH, Ear, Hop, Talk, claim_packet, on_the_way, suppresses_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
-use crate::diagnosis::{Case, Confidence, Finding, Severity};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 
 rule! {
     /// The media began late.
@@ -18,6 +18,8 @@ rule! {
     ///
     /// ## Evidence
     /// The first RTP packet to the address and port that a side named, more than one second after the 2xx and its ACK.
+    /// Behind a B2BUA that relays the media each leg is looked at: the first one on the way of the sound on which it
+    /// began late is told, if it did so on those behind it too.
     ///
     /// ## How to fix
     /// Look at what the late side does between the answer and its first packet: relay, ICE, key exchange.
@@ -36,38 +38,103 @@ rule! {
 const LATE: Duration = Duration::from_secs(1);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let talk = case.talk()?;
+    let talks = case.talks();
+    let late = BOTH_ENDS.into_iter().find_map(|to| Late::of(&talks, to))?;
+    Some(match together(late.talk, late.first) {
+        Some(other) => late.began_together(other),
+        None => late.explained(),
+    })
+}
+
+/// A side that was sent nothing for too long, on the first leg on the way of the sound where that is so.
+struct Late<'t, 'a> {
+    talk: &'t Talk<'a>,
+    ear: &'t Ear<'a>,
+    /// The first stream that it was sent.
+    first: &'a Stream,
+    /// How long after the answer was confirmed.
+    by: Duration,
+    /// The first stream of the leg before, which began in time: the B2BUA between them had the sound.
+    before: Option<&'a Stream>,
+}
+
+impl<'t, 'a> Late<'t, 'a> {
+    /// Nothing is said where the sound was in time further on: then the capture lacks its beginning here.
+    fn of(talks: &'t [Talk<'a>], to: Role) -> Option<Late<'t, 'a>> {
+        let way = on_the_way(talks, to);
+        way.iter().enumerate().find_map(|(at, (talk, ear, _))| {
+            let (first, by) = late_on(talk, ear)?;
+            let in_time = |(talk, ear, _): &Hop<'t, 'a>| {
+                let first = *ear.streams.iter().min_by_key(|stream| stream.first)?;
+                (first.first.time.since(talk.began) <= LATE).then_some(first)
+            };
+            let before = at.checked_sub(1).and_then(|before| way.get(before)).and_then(in_time);
+            let is_made_up = way.iter().skip(at + 1).any(|hop| in_time(hop).is_some());
+            (!is_made_up).then_some(Late { talk, ear, first, by, before })
+        })
+    }
+
+    fn explained(&self) -> Finding {
+        let source = self.first.path.source;
+        let had_it = match self.before {
+            Some(before) => format!(" What is relayed there came to {} in time.", before.path.destination),
+            None => String::new(),
+        };
+        let finding = Finding::of(&RULE, Confidence::Likely)
+            .severity(Severity::Warning)
+            .party(self.ear.speaker(), Some(source))
+            .because(format!(
+                "{} was sent its first RTP {} after the answer was confirmed, from {source}: the first words are cut \
+                 off.{had_it}",
+                sentence(self.ear.name()),
+                length(self.by),
+            ))
+            .fix(format!(
+                "Look at what {source} does between the answer and its first packet: relay, ICE, key exchange."
+            ))
+            .claim_status(self.talk.success, "the answer");
+        let finding = claim_packet(finding, self.first.first, self.first, "the first packet of RTP");
+        match self.before {
+            Some(before) => claim_packet(finding, before.first, before, "the first packet to the B2BUA before it"),
+            None => finding,
+        }
+    }
+
+    /// Both directions begin at one moment: what lets them through began so late, or the capture did not hold them
+    /// before.
+    fn began_together(&self, other: &Stream) -> Finding {
+        let finding = Finding::of(&RULE, Confidence::Possible)
+            .titled("The media of both sides begin late in this capture.")
+            .because(format!(
+                "The first RTP of both directions comes at the same moment, {} after the answer was confirmed. More \
+                 likely the capture does not hold what was sent before; or what both wait for, a relay, ICE or an \
+                 exchange of keys, took that long.",
+                length(self.by)
+            ))
+            .fix("Ask whether the first words could be heard: if so, only the capture lacks them.")
+            .fix(
+                "If not, look at what both sides wait for between the answer and the first packet: relay, ICE, key \
+                 exchange.",
+            )
+            .claim_status(self.talk.success, "the answer");
+        let finding = claim_packet(finding, self.first.first, self.first, "the first packet of RTP");
+        claim_packet(finding, other.first, other, "the first packet of the other direction")
+    }
+}
+
+/// The first stream to one side of a leg, and how late it began, if that is too late.
+fn late_on<'a>(talk: &Talk<'a>, ear: &Ear<'a>) -> Option<(&'a Stream, Duration)> {
     // Media that moved may have flowed elsewhere before.
     if !talk.is_open() || talk.exchanges.len() > 1 {
         return None;
     }
-    let (ear, stream, late) = talk.ears().into_iter().find_map(|(ear, _)| {
-        // Where a side only seems to be, by what comes from there, its media may be those of another.
-        let is_named =
-            |stream: &&Stream| ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination);
-        let is_told = |stream: &&Stream| ear.packets() >= ENOUGH && is_named(stream) && !suppresses_silence(stream);
-        let stream = ear.first().filter(is_told)?;
-        let late = stream.first.time.since(talk.began);
-        (late > LATE).then_some((ear, stream, late))
-    })?;
-    if let Some(other) = together(&talk, stream) {
-        return Some(began_together(&talk, stream, other, late));
-    }
-    let finding = Finding::of(&RULE, Confidence::Likely)
-        .severity(Severity::Warning)
-        .party(ear.speaker(), Some(stream.path.source))
-        .because(format!(
-            "{} was sent its first RTP {} after the answer was confirmed, from {}: the first words are cut off.",
-            sentence(ear.name()),
-            length(late),
-            stream.path.source
-        ))
-        .fix(format!(
-            "Look at what {} does between the answer and its first packet: relay, ICE, key exchange.",
-            stream.path.source
-        ))
-        .claim_status(talk.success, "the answer");
-    Some(claim_packet(finding, stream.first, stream, "the first packet of RTP"))
+    // Where a side only seems to be, by what comes from there, its media may be those of another.
+    let is_named =
+        |stream: &&Stream| ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination);
+    let is_told = |stream: &&Stream| ear.packets() >= ENOUGH && is_named(stream) && !suppresses_silence(stream);
+    let stream = ear.streams.iter().copied().min_by_key(|stream| stream.first).filter(is_told)?;
+    let late = stream.first.time.since(talk.began);
+    (late > LATE).then_some((stream, late))
 }
 
 /// Media that begin no further apart than this begin together.
@@ -81,24 +148,4 @@ fn together<'a>(talk: &Talk<'a>, stream: &Stream) -> Option<&'a Stream> {
     })?;
     let apart = other.first.time.0.abs_diff(stream.first.time.0);
     (u128::from(apart) <= TOGETHER.as_nanos()).then_some(other)
-}
-
-/// Both directions begin at one moment: what lets them through began so late, or the capture did not hold them before.
-fn began_together(talk: &Talk<'_>, stream: &Stream, other: &Stream, late: Duration) -> Finding {
-    let finding = Finding::of(&RULE, Confidence::Possible)
-        .titled("The media of both sides begin late in this capture.")
-        .because(format!(
-            "The first RTP of both directions comes at the same moment, {} after the answer was confirmed. More \
-             likely the capture does not hold what was sent before; or what both wait for, a relay, ICE or an \
-             exchange of keys, took that long.",
-            length(late)
-        ))
-        .fix("Ask whether the first words could be heard: if so, only the capture lacks them.")
-        .fix(
-            "If not, look at what both sides wait for between the answer and the first packet: relay, ICE, key \
-             exchange.",
-        )
-        .claim_status(talk.success, "the answer");
-    let finding = claim_packet(finding, stream.first, stream, "the first packet of RTP");
-    claim_packet(finding, other.first, other, "the first packet of the other direction")
 }

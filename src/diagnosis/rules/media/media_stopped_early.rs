@@ -25,7 +25,8 @@ rule! {
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
     ///
     /// ## When it would be wrong
-    /// A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so
+    /// Where both directions stop at one moment, nobody knows which side it was, and it is possible only: the capture may
+    /// just have lost sight of them. A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so
     /// before, nothing is said. A call that changes to fax (T.38) or is put on hold has no RTP after that, and that is
     /// right. Where a re-INVITE moved the media to another host, they may go on past the capture.
     ///
@@ -42,6 +43,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = talks.first()?.bye.filter(|_| !is_fax(case))?;
     let stopped: Vec<_> = BOTH_ENDS.into_iter().filter_map(|to| first_stopped(case, &talks, to, bye)).collect();
     let (ear, stream, silent) = *stopped.first()?;
+    if let [(_, one, _), (_, other, _)] = stopped[..]
+        && one.last.time.0.abs_diff(other.last.time.0) <= TOGETHER.as_nanos() as u64
+    {
+        return Some(ended_together(bye, one, other, silent));
+    }
     let who = match stopped.len() {
         2 => "neither side got any RTP".to_owned(),
         _ => format!("{} got no RTP", ear.name()),
@@ -57,6 +63,27 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ))
         .fix(format!("Look at {} and at the NAT or firewall on its way at that time.", stream.path.source));
     Some(claim_packet(finding, stream.last, stream, "the last packet of RTP").claim_method(bye, "the end of the call"))
+}
+
+/// Media that end no further apart than this end together.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+/// Both directions end at one moment: what both pass held them back, or the capture did not hold them any more.
+fn ended_together(bye: &Heard, stream: &Stream, other: &Stream, silent: Duration) -> Finding {
+    let finding = Finding::of(&RULE, Confidence::Possible)
+        .titled("The media of both sides end before the call does, at one moment.")
+        .severity(Severity::Warning)
+        .because(format!(
+            "The last RTP of both directions comes at the same moment, {} before the BYE. Which side stopped cannot be \
+             told: what both directions pass (a relay, a router, a firewall) may have held them back, or the capture \
+             does not hold what was sent after that.",
+            length(silent)
+        ))
+        .fix("Ask whether the last words could be heard: if so, only the capture lacks them.")
+        .fix("If not, look at what both directions pass at that time: relay, router, firewall.");
+    let finding = claim_packet(finding, stream.last, stream, "the last packet of RTP");
+    claim_packet(finding, other.last, other, "the last packet of the other direction")
+        .claim_method(bye, "the end of the call")
 }
 
 /// Who got no more sound, the last stream, and for how long.
