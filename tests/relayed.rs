@@ -21,6 +21,9 @@ fn the_leg_where_the_fault_is_names_the_party() {
         ("one-way-media/story-not-relayed.txt", "203.0.113.40:18002", "came to 192.0.2.40:17002, and they are not"),
         ("one-way-media/story-not-relayed-back.txt", "192.0.2.40:17002", "came to 203.0.113.40:18002, and they are"),
         ("one-way-media/story-inner-media-elsewhere.txt", "192.0.2.40:17002", "went to the callee within"),
+        ("one-way-media/story-early-media-only.txt", "192.0.2.30:5004", "200 packets of early media came there before"),
+        ("one-way-media/story-keep-alives-only.txt", "192.0.2.30:5004", "have the payload type 126, which nobody"),
+        ("one-way-media/story-sent-to-the-session-address.txt", "192.0.2.10:7078", "in a c= under the m= line"),
         ("private-media-address/story-behind-the-sbc.txt", "198.51.100.9:5060", "10.77.0.9:19000"),
         ("payload-type-unexpected/story-behind-the-sbc.txt", "203.0.113.40:18000", "the payload type 18"),
         ("payload-type-unexpected/story-relayed-by-the-sbc.txt", "198.51.100.9:19000", "the payload type 18"),
@@ -47,6 +50,17 @@ fn what_the_callee_sends_is_of_its_side() {
     let side = |story| told(story).map(|finding| finding.party.role);
     assert_eq!(side("dtmf-event-malformed/story-by-the-callee.txt"), Some(Role::Uas));
     assert_eq!(side("dtmf-event-malformed/story-behind-the-sbc.txt"), Some(Role::Uac));
+}
+
+#[test]
+fn a_media_timeout_is_as_sure_as_what_is_said_of_it() {
+    let (coded, flowing) = ("story-cause-of-asterisk.txt", "story-media-flow-to-the-end.txt");
+    let wanted =
+        [(coded, Confidence::Likely, "cause 44"), (flowing, Confidence::Proven, "RTP went to 192.0.2.30:5004")];
+    for (story, sure, says) in wanted {
+        let finding = told(&format!("media-inactivity-teardown/{story}")).expect("a finding");
+        assert_eq!((finding.confidence, finding.explanation.raw().contains(says)), (sure, true), "{story}");
+    }
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::sip::{NameAddr, StatusCode};
 /// Codes of a proxy that waited in vain.
 pub(crate) const TIMEOUTS: [u16; 2] = [408, 504];
 
+/// Codes that are the word of a callee, whose device another leg may have reached unseen.
+pub(crate) const WORDS_OF_A_CALLEE: [u16; 3] = [486, 600, 603];
+
 /// True of a code that a proxy or B2BUA may make of a next hop that it does not reach: of any but those that ask the
 /// client for another try, end what was cancelled, or are the word of a callee, whose device another leg may have
 /// reached unseen.

@@ -9,7 +9,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
 use crate::diagnosis::finding::{Confidence, Finding, Refuted, Severity};
 use crate::diagnosis::origin::{Origin, origin};
-use crate::diagnosis::precedence::{is_seen_behind, outranks};
+use crate::diagnosis::precedence::{is_of_leg_behind, is_seen_behind, outranks};
 use crate::diagnosis::questions::questions;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rule::Rule;
@@ -143,6 +143,10 @@ fn outcome(case: &Case<'_>, findings: &[Finding]) -> Outcome {
     let dropped = findings.first().is_some_and(|first| first.explains && first.drops_the_call);
     match case.call.outcome {
         Outcome::Answered if dropped => Outcome::Dropped,
+        // A busy callee that nobody had asked is none.
+        Outcome::Busy if findings.first().is_some_and(|first| first.explains && is_of_leg_behind(&first.rule)) => {
+            Outcome::Failed
+        }
         Outcome::Failed if waits_for_next_try(case, findings) => Outcome::Unfinished,
         Outcome::Unanswered if waits_unseen(case) => Outcome::Unfinished,
         outcome => outcome,

@@ -21,6 +21,9 @@ use crate::sip::sdp::{Media, Sdp};
 /// Packets that show that media flowed: one second of speech.
 pub(crate) const ENOUGH: u64 = 50;
 
+/// Packets further apart than this on average are no speech.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
 /// Media may come to their old address, or from it, for so long after they were moved.
 pub(crate) const UNDERWAY: Duration = Duration::from_secs(1);
 
@@ -148,6 +151,24 @@ impl Talk<'_> {
     /// How long it lasted.
     pub fn length(&self) -> Duration {
         self.until.since(self.began)
+    }
+
+    /// Packets of sound that a side was sent in the talk: neither early media, nor what only keeps a way open.
+    pub fn sound_to(&self, ear: &Ear<'_>) -> u64 {
+        let sounds = |stream: &&&Stream| stream.last.time > self.began && !self.is_keep_alive(stream);
+        ear.streams.iter().filter(sounds).map(|stream| stream.different()).sum()
+    }
+
+    /// True if a stream has only few packets, of payload types that nobody asked for: so NATs are kept open, and nobody
+    /// plays them (RFC 6263 §4.6).
+    pub fn is_keep_alive(&self, stream: &Stream) -> bool {
+        let lasted = stream.last.time.since(stream.first.time);
+        let is_asked_for = |kind: u8| {
+            let sdps = self.exchanges.iter().flat_map(|one| [one.offer_sdp, one.answer_sdp]);
+            sdps.filter_map(audio).any(|media| media.formats.iter().any(|format| format.parse() == Ok(kind)))
+        };
+        u128::from(stream.packets) * KEEP_ALIVE.as_nanos() <= lasted.as_nanos() + KEEP_ALIVE.as_nanos()
+            && !stream.types().iter().any(|seen| is_asked_for(seen.kind) || NOISE.contains(&seen.kind))
     }
 
     /// Both sides, the caller first, each with the other.
@@ -351,6 +372,14 @@ impl<'a> Case<'a> {
             ear.streams.extend(media.to(source).filter(|stream| is_in(stream, span)));
             ear.sent.extend(media.from(source).filter(|stream| is_in(stream, span)));
         }
+    }
+
+    /// True if some leg of the call ends on hold, or at a fax: a B2BUA then has nothing to send on to the others.
+    pub(crate) fn ends_on_hold(&self) -> bool {
+        let legs = self.answered_legs().into_iter();
+        let last = legs.filter_map(|leg| self.exchanges_on(leg.call_id).pop());
+        last.into_iter()
+            .any(|one| [one.offer_sdp, one.answer_sdp].into_iter().any(|sdp| audio(sdp).is_none() || !is_open(sdp)))
     }
 
     /// True if any description of the call, on whatever hop, names an address that a stream was sent to.

@@ -227,7 +227,8 @@ const CHAINS: &[&[&str]] = &[
 const HEARSAY: &str = "ended-by-failure";
 
 /// What the capture shows of the leg behind the one who refused a call.
-const SEEN_BEHIND: &[&str] = &["connection-failed", "next-hop-silent", "timeout-behind-proxy"];
+const SEEN_BEHIND: &[&str] =
+    &["connection-failed", "destination-unreachable", "next-hop-silent", "timeout-behind-proxy"];
 
 /// What that one says of its refusal: it may have made code and cause of what happened behind it.
 const SAID_OF_IT: &[&str] = &[
@@ -240,6 +241,9 @@ const SAID_OF_IT: &[&str] = &[
     "domain-not-served",
     "refused-by-policy",
     "callee-did-not-answer",
+    "callee-busy",
+    "rejected-by-callee",
+    "no-common-codec",
 ];
 
 /// True if the rule is about the leg behind the one who refused a call: his answer was made of what happened there.

@@ -20,7 +20,7 @@ rule! {
     ///
     /// ## Evidence
     /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it; or a BYE whose Reason speaks of an RTP or
-    /// media timeout. An IMS device says it with `RELEASE_CAUSE;cause=2` (no RTP or RTCP) or `3` (the bearer was lost).
+    /// media timeout. The cause 44, which Asterisk gives then, makes the time likely. An IMS device says it with `RELEASE_CAUSE;cause=2` (no RTP or RTCP) or `3` (the bearer was lost).
     ///
     /// ## How to fix
     /// Find out why the media stopped; or raise the timeout (`rtptimeout`, `rtp_timeout`, `media_timeout`), or switch
@@ -75,13 +75,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let talk = case.talk();
     let silence = talk.as_ref().and_then(|talk| Silence::before(case, talk, bye));
     let timeout = silence.as_ref().and_then(|silence| silence.timeout);
-    let why = match (said, timeout) {
-        (Some(reason), _) => says(reason),
-        (None, Some(timeout)) => format!("That is a usual RTP timeout ({} s).", timeout.as_secs()),
+    let is_coded = case.q850(bye) == Some(CHANNEL_UNAVAILABLE);
+    let (sure, why) = match (said, timeout) {
+        (Some(reason), _) => (Confidence::Proven, says(reason)),
+        (None, Some(timeout)) if is_coded => (Confidence::Likely, coded(timeout)),
+        (None, Some(timeout)) => {
+            (Confidence::Possible, format!("That is a usual RTP timeout ({} s).", timeout.as_secs()))
+        }
         (None, None) => return None,
     };
+    if let (Some(reason), Some(silence)) = (said, &silence)
+        && let Some(stream) = silence.last.filter(|_| silence.lasted < FLOWING)
+    {
+        return Some(not_received(case, bye, reason, stream));
+    }
     let source = bye.path.source;
-    let finding = Finding::of(&RULE, if said.is_some() { Confidence::Proven } else { Confidence::Possible })
+    let finding = Finding::of(&RULE, sure)
         .explains(success.message.status())
         .drops_the_call()
         .sender(case.side(bye).role(), bye)
@@ -101,12 +110,51 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding.claim_method(bye, "the end of the call");
     let mut finding = match said {
         Some(reason) => finding.claim_header_with(bye, "Reason", &reason.protocol, "the reason that it gives"),
+        None if is_coded => finding.claim_q850(bye, "the cause that it gives"),
         None => finding.claim_header(bye, "Reason", "the reason that it gives"),
     };
     if let Some(stream) = silence.and_then(|silence| silence.last) {
         finding = claim_packet(finding, stream.last, stream, "the last RTP packet to that side");
     }
     Some(finding.refuted("session-timer-expired", "the time fits the silence of the media"))
+}
+
+/// Media that came so shortly before the BYE flowed until the end.
+const FLOWING: Duration = Duration::from_secs(2);
+/// The cause with which Asterisk hangs up when no media came for too long: requested circuit or channel not available.
+const CHANNEL_UNAVAILABLE: u32 = 44;
+
+/// What the cause of Asterisk tells beside the time.
+fn coded(timeout: Duration) -> String {
+    format!(
+        "That is a usual RTP timeout ({} s), and the cause {CHANNEL_UNAVAILABLE} of its BYE is the one that Asterisk \
+         gives then.",
+        timeout.as_secs()
+    )
+}
+
+/// The Reason says that no media came, and here they flow to that side until the end.
+fn not_received(case: &Case<'_>, bye: &Heard, reason: &Reason, stream: &Stream) -> Finding {
+    let (source, end) = (bye.path.source, stream.path.destination);
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .explains(case.answer().and_then(|(_, success)| success.message.status()))
+        .drops_the_call()
+        .sender(case.side(bye).role(), bye)
+        .because(format!(
+            "The call was ended by {source}. {} In this capture RTP went to {end} until {} before that: it was lost \
+             behind this point, or it is not what {source} waits for.",
+            says(reason),
+            length(bye.place.time.since(stream.last.time))
+        ))
+        .fix(format!("Capture at {}: does the RTP to {end} arrive there? If not, look at the way from here.", end.ip()))
+        .fix(format!(
+            "If it does, look at what {source} counts: its media process, SRTP that it cannot open, RTCP, another \
+             source than it expects."
+        ))
+        .claim_method(bye, "the end of the call")
+        .claim_header_with(bye, "Reason", &reason.protocol, "the reason that it gives");
+    claim_packet(finding, stream.last, stream, "the last RTP packet to that side")
+        .refuted("session-timer-expired", "its Reason speaks of the media")
 }
 
 /// What such a Reason says, as a sentence.

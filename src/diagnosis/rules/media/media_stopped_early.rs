@@ -27,7 +27,7 @@ rule! {
     /// ## When it would be wrong
     /// Where both directions stop at one moment, nobody knows which side it was, and it is possible only: the capture may
     /// just have lost sight of them. A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so
-    /// before, nothing is said. A call that changes to fax (T.38) or is put on hold has no RTP after that, and that is
+    /// before, nothing is said. A call that changes to fax (T.38) or is put on hold, on whatever leg, has no RTP after that, and that is
     /// right. Where a re-INVITE moved the media to another host, they may go on past the capture.
     ///
     /// ## References
@@ -40,7 +40,7 @@ const LONG: Duration = Duration::from_secs(5);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talks = case.talks();
-    let bye = talks.first()?.bye.filter(|_| !is_fax(case))?;
+    let bye = talks.first()?.bye.filter(|_| !is_fax(case) && !case.ends_on_hold())?;
     let stopped: Vec<_> = BOTH_ENDS.into_iter().filter_map(|to| first_stopped(case, &talks, to, bye)).collect();
     let (ear, stream, silent) = *stopped.first()?;
     if let [(_, one, _), (_, other, _)] = stopped[..]

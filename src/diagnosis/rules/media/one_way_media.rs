@@ -6,6 +6,7 @@ use crate::diagnosis::media::{BOTH_ENDS, ENOUGH, Ear, Moved, Talk, UNDERWAY, cla
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{is_private, length, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::sdp::Sdp;
 
 rule! {
     /// The sound goes one way only.
@@ -21,7 +22,8 @@ rule! {
     /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
     /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a
     /// side that moved its audio to another port of its host, and RTP that goes on to the old port for more than three
-    /// seconds, while none comes to the new one and none from the old one. Behind a B2BUA that relays the media each
+    /// seconds, while none comes to the new one and none from the old one. Or RTP to the address of the session
+    /// where the audio has one of its own. Behind a B2BUA that relays the media each
     /// leg is looked at: the first one on the way of the sound on which it is missing is told, and who should have sent
     /// it there.
     ///
@@ -30,13 +32,14 @@ rule! {
     /// RTP.
     ///
     /// ## When it would be wrong
-    /// On hold, or where the direction was agreed on; and where the capture sees only one side of a relay: if it holds
+    /// Early media are no sound of the talk, and neither is what only keeps a way open. On hold, or where the direction was
+    /// agreed on; and where the capture sees only one side of a relay: if it holds
     /// no RTP of that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past
     /// the capture. Where a B2BUA sends something on that it did not get, the capture may lack what it got, and nothing
     /// is said.
     ///
     /// ## References
-    /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1
+    /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1; RFC 6263 §4.6; RFC 8866 §5.7
     "H2" "one-way-media" needs [ANSWERED BODY MEDIA], check
 }
 
@@ -45,7 +48,46 @@ const SHORT: Duration = Duration::from_secs(3);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let talks = case.talks();
-    talks.iter().find_map(|talk| sent_past(case, talk)).or_else(|| not_sent(case, &talks))
+    talks
+        .iter()
+        .find_map(|talk| sent_past(case, talk))
+        .or_else(|| talks.iter().find_map(|talk| sent_to_session_address(case, talk)))
+        .or_else(|| not_sent(case, &talks))
+}
+
+/// A description has an address of its own for the audio, and the other side sends to that of the session.
+fn sent_to_session_address(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> {
+    let media = case.surroundings.media();
+    talk.ears().into_iter().filter(|(deaf, _)| talk.sound_to(deaf) == 0).find_map(|(deaf, heard)| {
+        let sdp = Sdp::of(&deaf.owner.message)?;
+        let end = deaf.end().filter(|_| talk.exchanges.len() == 1)?;
+        let general = sdp.connection.split_ascii_whitespace().nth(2)?.parse().ok()?;
+        let passed = SocketAddr::new(general, end.port());
+        let is_sent = |stream: &&Stream| {
+            let is_of_other = heard.end().is_some_and(|other| other.ip() == stream.path.source.ip());
+            is_of_other && stream.packets >= ENOUGH && stream.last.time > talk.began
+        };
+        let stream = media.to(passed).find(is_sent).filter(|_| passed.ip() != end.ip())?;
+        let (name, source, address) = (deaf.name(), stream.path.source, "sdp.connection_info.address");
+        let finding = Finding::of(&RULE, Confidence::Proven)
+            .titled("The sound goes to the address of the session, and not to that of the audio")
+            .explains(talk.success.message.status())
+            .party(deaf.speaker(), Some(source))
+            .because(format!(
+                "{} asks for its audio at {end}, in a c= under the m= line, which goes before the c= of the session, \
+                 {general}. {source} sends to {passed}, {} packets, and {name} hears nothing.",
+                sentence(name),
+                stream.packets
+            ))
+            .fix(format!("Let {source} heed the c= under an m= line (RFC 8866 §5.7)."));
+        let finding = claim_line(finding, deaf).claim(deaf.owner, address, end.ip().to_string(), "where it asks for audio");
+        let finding = finding.claim(deaf.owner, address, general.to_string(), "the address of the session");
+        Some(
+            claim_packet(finding, stream.first, stream, "the first packet to the other address")
+                .claim_absent(talk.success.place, format!("any RTP to {end}"), "until the end of the call")
+                .refuted("media-missing", format!("RTP is sent to {name}, to another address")),
+        )
+    })
 }
 
 /// A side moved its audio to another port, and the other one goes on sending to the old one.
@@ -104,11 +146,12 @@ struct Missing<'t, 'a> {
 /// further on, a B2BUA makes it up, or the capture lacks what it got.
 fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Option<Missing<'t, 'a>> {
     let way = on_the_way(talks, to);
-    let has_sound = |ear: &Ear<'_>| ear.packets() >= ENOUGH;
+    let has_sound = |talk: &Talk<'_>, ear: &Ear<'_>| talk.sound_to(ear) >= ENOUGH;
     let told = way.iter().enumerate().filter(|(at, (talk, deaf, heard))| {
-        let is_missing = talk.is_open() && talk.length() > SHORT && deaf.packets() == 0 && has_sound(heard);
+        let is_missing =
+            talk.is_open() && talk.length() > SHORT && talk.sound_to(deaf) == 0 && has_sound(talk, heard);
         let may_bypass = || talk.may_bypass(deaf) && talk.may_bypass(heard);
-        is_missing && !may_bypass() && !way.iter().skip(at + 1).any(|(_, later, _)| has_sound(later))
+        is_missing && !may_bypass() && !way.iter().skip(at + 1).any(|(talk, later, _)| has_sound(talk, later))
     });
     let mut found: Vec<Missing<'t, 'a>> = told
         .filter_map(|(at, (talk, deaf, heard))| {
@@ -116,7 +159,7 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
             let (confidence, vantage) = vantage(case, heard, stream);
             let before =
                 at.checked_sub(1).and_then(|at| way.get(at)).filter(|_| !talks.iter().any(|talk| talk.is_guessed));
-            let before = before.map(|(_, before, _)| *before).filter(|before| has_sound(before));
+            let before = before.filter(|(talk, before, _)| has_sound(talk, before)).map(|(_, before, _)| *before);
             Some(Missing { talk, deaf, heard, end, stream, before, confidence, vantage })
         })
         // Of a leg behind a B2BUA that this capture may not show, nothing is said.
@@ -154,7 +197,7 @@ fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
 
 impl Missing<'_, '_> {
     fn explanation(&self) -> String {
-        let Missing { talk, deaf, heard, end, vantage, .. } = self;
+        let Missing { deaf, heard, end, vantage, .. } = self;
         let consequence = match self.confidence {
             Confidence::Unseen => String::new(),
             _ => format!(": {} hears nothing", deaf.listener()),
@@ -166,15 +209,43 @@ impl Missing<'_, '_> {
                 before.packets()
             ))
         });
+        let other = self.other_packets();
+        let none = if other.is_empty() { "none" } else { "no sound" };
         format!(
-            "{} packets of RTP went to {} within {}, and none to {}, which asked for them at {end}{consequence}.{} \
-             {vantage}",
+            "{} packets of RTP went to {} within {}, and {none} to {}, which asked for them at {end}{consequence}.\
+             {other}{} {vantage}",
             heard.packets(),
             heard.name(),
-            length(talk.length()),
+            length(self.lasted()),
             deaf.name(),
             relayed.unwrap_or_default()
         )
+    }
+
+    /// How long the direction that has sound was sent: as long as the talk, or beyond its end.
+    fn lasted(&self) -> Duration {
+        let beyond = self.stream.last.time > self.talk.until.plus(UNDERWAY);
+        let first = self.heard.first().filter(|_| beyond);
+        first.map_or(self.talk.length(), |first| self.stream.last.time.since(first.first.time))
+    }
+
+    /// What came to the deaf side and is no sound of the talk.
+    fn other_packets(&self) -> String {
+        let (kept, early): (Vec<&Stream>, Vec<&Stream>) =
+            self.deaf.streams.iter().copied().partition(|stream| self.talk.is_keep_alive(stream));
+        let count = |streams: &[&Stream]| streams.iter().map(|stream| stream.different()).sum::<u64>();
+        let mut told = String::new();
+        if !early.is_empty() {
+            told += &format!(" {} packets of early media came there before the answer was confirmed.", count(&early));
+        }
+        if let Some(kind) = kept.first().and_then(|stream| stream.types().first().map(|seen| seen.kind)) {
+            told += &format!(
+                " The {} packets that came there have the payload type {kind}, which nobody asked for: they keep a way \
+                 open and carry no sound (RFC 6263 §4.6).",
+                count(&kept)
+            );
+        }
+        told
     }
 
     fn cure(&self) -> String {
@@ -203,9 +274,13 @@ impl Missing<'_, '_> {
         if let Some(other) = media.between(stream.path.destination.ip(), stream.path.source.ip()).next() {
             finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
         }
+        for stream in &self.deaf.streams {
+            finding = claim_packet(finding, stream.last, stream, "the last packet to the other side, which is no sound of the talk");
+        }
+        let what = if self.deaf.streams.is_empty() { "any RTP" } else { "any sound" };
         finding.claim_absent(
             talk.success.place,
-            format!("any RTP to {end}"),
+            format!("{what} to {end}"),
             format!("until the end of the call, {}", length(talk.length())),
         )
     }

@@ -51,7 +51,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Either side may send what the other did not ask for: one of each is told, where the sound first comes with it.
     let first_unexpected = |to| {
         on_the_way(&talks, to).into_iter().find_map(|(talk, ear, _)| {
-            ear.streams.iter().find_map(|stream| {
+            ear.streams.iter().filter(|stream| !talk.is_keep_alive(stream)).find_map(|stream| {
                 let seen = stream.types().into_iter().find(|seen| is_unexpected(case, seen, ear, talk))?;
                 Some((talk, ear, stream.path.source, seen))
             })

@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::{FailedConnection, Failure, Heard, HowFailed, Outcome, Transaction, timer};
-use crate::diagnosis::branches::may_be_of_silence;
+use crate::diagnosis::branches::{WORDS_OF_A_CALLEE, may_be_of_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
 use crate::diagnosis::words::{counted, icmp_name, length};
@@ -57,6 +57,10 @@ fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool 
 
 /// Who makes its answer of a refused connection does so within this time.
 const RIGHT_AFTER: Duration = Duration::from_millis(200);
+/// Who connects for a call does so within this time after its request came.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// So often a SYN is sent before its silence counts.
+const ENOUGH_SYNS: u32 = 3;
 /// What Kamailio answers when it cannot send to the next hop.
 const NOT_SENT: u16 = 477;
 
@@ -263,7 +267,7 @@ struct InVain<'a> {
 impl<'a> InVain<'a> {
     fn of(case: &'a Case<'a>) -> Option<InVain<'a>> {
         let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-        if !may_be_of_silence(failure.status) {
+        if !may_be_of_silence(failure.status) && !WORDS_OF_A_CALLEE.contains(&failure.status.get()) {
             return None;
         }
         let (request, response) = (case.request(failure)?, case.response(failure));
@@ -291,7 +295,22 @@ impl<'a> InVain<'a> {
         let at_once = self.failed.how == HowFailed::Refused
             && self.failed.place < self.response.place
             && self.waited().as_secs() < 1;
-        if at_once && self.others.is_empty() { Confidence::Likely } else { Confidence::Possible }
+        let is_sure = at_once && self.others.is_empty() || self.gave_up_waiting();
+        if is_sure { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    /// True if a connection was asked for as soon as the request had come, again and again without an answer, and given
+    /// up when the response was made. One that is asked for at other times too is not for this call.
+    fn gave_up_waiting(&self) -> bool {
+        let (failed, began) = (self.failed, self.case.request(self.failure).map(|request| request.place));
+        let known = self.case.surroundings.failed_connections().of_client(failed.client.ip());
+        let is_for_others = known.iter().any(|other| other.server == failed.server && other.asked != failed.asked);
+        failed.how == HowFailed::Silent
+            && failed.copies >= ENOUGH_SYNS
+            && began.is_some_and(|began| failed.asked.time.since(began.time) <= AT_ONCE)
+            && self.waited() <= 2 * failed.place.time.since(failed.asked.time)
+            && self.others.is_empty()
+            && !is_for_others
     }
 
     /// How long after it the response came.
@@ -304,7 +323,8 @@ impl<'a> InVain<'a> {
         let is_usual = matches!(self.failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
         let message = &self.response.message;
         let says_why = message.header("Reason").is_some() || message.header("Retry-After").is_some();
-        let is_made_of_it = self.confidence() == Confidence::Likely && self.waited() <= RIGHT_AFTER;
+        let is_made_of_it =
+            self.confidence() == Confidence::Likely && self.waited() <= RIGHT_AFTER || self.gave_up_waiting();
         is_usual && !says_why || is_made_of_it
     }
 

@@ -222,7 +222,7 @@ fn what_it_says(icmp: &IcmpSeen, quoted: &Heard) -> Option<Says> {
 /// last try was forwarded as, and nothing answered it.
 fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     let call = case.call;
-    if !matches!(call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished) {
+    if !matches!(call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Unfinished | Outcome::Busy) {
         return false;
     }
     let quoted = call.message(icmp.message);

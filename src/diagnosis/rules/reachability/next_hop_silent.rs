@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Kind, Outcome, Transaction, timer};
-use crate::diagnosis::branches::may_be_of_silence;
+use crate::diagnosis::branches::{WORDS_OF_A_CALLEE, may_be_of_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
@@ -27,7 +27,8 @@ rule! {
     /// TCP, TLS and WebSocket one copy is enough, if that direction is there, be it by nothing but acknowledgements of
     /// TCP, and the connection stands. Where a proxy or B2BUA refused the call while its own request waited in that
     /// silence, the wait until then counts: three copies before it, or as long as those take. Its code and its cause
-    /// are then what it made of that.
+    /// are then what it made of that; that the callee is busy or declines, from five copies on. Who repeats its INVITE
+    /// until it refuses the call had got nothing, wherever the answers would have gone.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -37,7 +38,7 @@ rule! {
     /// In a capture of one direction the answers exist and are not seen (`capture-one-sided`). With an ICMP error it is
     /// `destination-unreachable`; if only large requests are lost, `large-request-lost`. Who refuses a call as soon as
     /// it has sent it on does so for a reason of its own; and that the callee is busy or declines may come from a
-    /// device that is not in the capture.
+    /// device that is not in the capture, unless it comes just when the request was repeated for long.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §17.1.2.2, §18.1.1, §18.2.2
@@ -46,6 +47,8 @@ rule! {
 
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
+/// Copies that are wanted where the refusal might have come from elsewhere.
+const MANY_COPIES: u32 = 5;
 /// As long as they take over UDP (RFC 3261 §17.1.1.2): a shorter wait is none.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1500);
 
@@ -60,9 +63,28 @@ pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a
     if copies < ENOUGH_COPIES || request.path.transport.is_reliable() {
         return None;
     }
+    // That a callee is busy or declines may come from a device that is not in the capture: who says so only when its
+    // own request was sent in vain for long has it from nobody.
+    if !is_usual(case) && (copies < MANY_COPIES || !told.is_some_and(|told| gave_up_waiting(request, told))) {
+        return None;
+    }
     let is_told = case.call.icmp.iter().any(|icmp| icmp.message == request.id);
     let is_answered = case.was_answered_unseen(silent).is_some() || stray_response(case, request).is_some();
     (!is_told && !is_answered).then_some(request)
+}
+
+/// True unless the call was refused with what is the word of a callee.
+fn is_usual(case: &Case<'_>) -> bool {
+    case.outer_failure().is_none_or(|outer| may_be_of_silence(outer.status))
+}
+
+/// True if the request was repeated until the call was refused. Who has any response to its INVITE does not repeat it
+/// (RFC 3261 §17.1.1.2): none had come back, whatever this capture would show of it.
+fn gave_up_waiting(request: &Heard, told: &Heard) -> bool {
+    let repeats = request.repeats.iter().filter(|copy| **copy < told.place).map(|copy| copy.time);
+    let times: Vec<_> = std::iter::once(request.place.time).chain(repeats).collect();
+    let [.., before, last] = times[..] else { return false };
+    told.place.time.since(last) <= last.since(before).mul_f64(2.2)
 }
 
 /// The refusal of the call that came while a request to the next hop waited: what the one who waited made of it.
@@ -76,6 +98,9 @@ fn silence(case: &Case<'_>, request: &Heard) -> Confidence {
     let Some(told) = told(case, request).filter(|_| !timeout_behind_proxy::holds(case)) else {
         return case.absence_of_answer(request);
     };
+    if request.message.method() == Some(&Method::Invite) && gave_up_waiting(request, told) {
+        return Confidence::Likely;
+    }
     let waited = told.place.time.since(request.place.time);
     match case.absence(request, waited.min(timer::OVERDUE)) {
         // Who was heard on this hop before, and never since, would be heard here.
@@ -134,7 +159,7 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
 
 /// The request that TCP brought to the innermost hop, which left it without a response on a connection that stood.
 pub(in crate::diagnosis::rules) fn left_on_stream<'a>(case: &Case<'a>) -> Option<(&'a Heard, Confidence)> {
-    let silent = silent_hop(case).filter(|silent| silent.method != Method::Options)?;
+    let silent = silent_hop(case).filter(|silent| silent.method != Method::Options && is_usual(case))?;
     let request = case.call.request_of(silent)?;
     let is_at_once = |told: &Heard| told.place.time.since(request.place.time) < SHORTEST_WAIT;
     if told(case, request).is_some_and(is_at_once) {
@@ -204,13 +229,15 @@ fn taken(case: &Case<'_>) -> Option<Finding> {
 
 /// The innermost hop of the last try at which a request got no response.
 fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
-    if !matches!(case.call.outcome, Outcome::Unanswered | Outcome::Unfinished | Outcome::Cancelled | Outcome::Failed) {
+    use Outcome::{Busy, Cancelled, Failed, Unanswered, Unfinished};
+    if !matches!(case.call.outcome, Unanswered | Unfinished | Cancelled | Failed | Busy) {
         return None;
     }
     let deciding = case.deciding()?;
     let refused = case.outer_failure();
     let made_of_silence = refused.is_some_and(|outer| {
-        may_be_of_silence(outer.status) && case.failure().is_some_and(|arose| arose.response == outer.response)
+        let may_be = may_be_of_silence(outer.status) || WORDS_OF_A_CALLEE.contains(&outer.status.get());
+        may_be && case.failure().is_some_and(|arose| arose.response == outer.response)
     });
     if deciding.in_dialog || (!deciding.finals.is_empty() && !made_of_silence) {
         return None;

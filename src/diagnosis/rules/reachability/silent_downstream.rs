@@ -37,7 +37,8 @@ rule! {
 const SILENCE: Duration = Duration::from_secs(10);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    if !matches!(case.call.outcome, Outcome::Failed | Outcome::Unanswered | Outcome::Cancelled | Outcome::Unfinished) {
+    use Outcome::{Busy, Cancelled, Failed, Unanswered, Unfinished};
+    if !matches!(case.call.outcome, Failed | Unanswered | Cancelled | Unfinished | Busy) {
         return None;
     }
     let deciding = case.deciding().filter(|deciding| !deciding.in_dialog)?;
