@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::call::judge::Outcome;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
-use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
+use crate::call::log::{Entry, EntryId, Link, Log, Step, StepId, Verb, Way, What};
 use crate::call::model::{Call, Heard, IcmpSeen, MessageId};
 use crate::call::transaction::{Hearing, Keys};
 use crate::capture::{Place, Timestamp};
@@ -16,7 +16,8 @@ use crate::sip::{Cut, Message};
 impl Log {
     /// True if it holds more than a conversation needs that has gone well so far.
     pub(crate) fn can_be_abridged(&self) -> bool {
-        !self.is_special && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
+        // All open calls are asked one after the other: what most are told by stands first, and in one place.
+        !self.is_special && self.given_up == 0 && self.is_talking() && self.icmp.is_empty()
     }
 
     /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
@@ -80,7 +81,7 @@ impl Log {
 
     /// True if there is more to give up of a conversation that has gone well so far.
     pub(crate) fn can_be_forgotten(&self) -> bool {
-        !self.is_special && !self.entries.is_empty() && self.icmp.is_empty() && self.phase() == Phase::Talking
+        !self.is_special && self.is_talking() && !self.entries.is_empty() && self.icmp.is_empty()
     }
 
     /// True if all that was said in it has been given up.
