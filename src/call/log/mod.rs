@@ -147,9 +147,10 @@ pub(crate) struct Hearing<'a, 'm> {
 }
 
 /// What is kept of a message beside its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Noting {
     /// Nothing: most calls go well, and are not read again.
+    #[default]
     Nothing,
     /// What was found in it, as far as that takes few bytes.
     Shorthand,
