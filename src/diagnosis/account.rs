@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::call::{Failure, Heard, Kind};
-use crate::catalogue::says_words;
+use crate::catalogue::{Pairs, says_words};
 use crate::diagnosis::bound::bound;
 use crate::diagnosis::case::Case;
 
@@ -75,16 +75,17 @@ impl Case<'_> {
     /// True if a refusal names the state of an account, and not of one that is called.
     fn names_account(&self, response: &Heard) -> bool {
         let told = response.message.header(TWILIO).unwrap_or(Cow::Borrowed("")).to_lowercase();
-        is_of_account(&told) || self.words(response).lines().any(is_of_account)
+        told.lines().any(is_of_account) || self.words(response).lines().any(is_of_account)
     }
 }
 
 /// True of one sentence, in lower case.
 fn is_of_account(sentence: &str) -> bool {
-    let has = |words: &[&str]| words.iter().any(|word| says_words(sentence, word));
-    let is_of_other = OF_OTHERS.iter().any(|word| sentence.contains(word));
+    // Nearly no refusal speaks of an account: that is told at a glance.
+    let pairs = Pairs::of(sentence);
+    let has = |words: &[&str]| words.iter().any(|word| pairs.may_hold(word) && says_words(sentence, word));
     let is_closed = has(ACCOUNTS) && (has(STATES) || has(STATES_OF_ACCOUNT)) || has(SERVICES) && has(STATES);
-    !is_of_other && (is_closed || has(MONEY))
+    (is_closed || has(MONEY)) && !OF_OTHERS.iter().any(|word| sentence.contains(word))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::sip::outline::{Outline, Place};
 use crate::sip::places::{self, HeaderPlace, Places};
 use crate::sip::reason::Reason;
 use crate::sip::sdp::Sdp;
+use crate::sip::shorthand::{self, Shorthand};
 use crate::sip::start_line::StartLine;
 use crate::sip::status_code::StatusCode;
 use crate::sip::value::{CSeq, NameAddr, Uri, Via, split_list, tag, text, top_branch};
@@ -102,6 +103,16 @@ impl<'a> Message<'a> {
             (self.start, self.cseq) = start_and_cseq;
         }
         is_sip
+    }
+
+    /// Takes in what was found in it before ([`Message::shorthand`]); false if that is not known.
+    pub(crate) fn take_over(&mut self, shorthand: &[u8]) -> bool {
+        let known = shorthand::read(shorthand, &mut self.outline);
+        let is_known = known.is_some();
+        if let Some((start, cseq)) = known {
+            (self.start, self.cseq) = (start, Some(cseq));
+        }
+        is_known
     }
 
     /// The same message, with bytes of its own: the form in which calls keep it.
@@ -442,6 +453,11 @@ impl Message<'_> {
     /// What was odd about this message.
     pub fn oddities(&self) -> &[Oddity] {
         &self.oddities
+    }
+
+    /// What was found in it, in few bytes; `None` if something is odd about it, or it has no usual form.
+    pub(crate) fn shorthand(&self) -> Option<Shorthand> {
+        Shorthand::of(&self.start, self.cseq.as_ref().filter(|_| self.oddities.is_empty())?, &self.outline)
     }
 
     /// True if the capture does not hold the whole message, so that nothing may be said of what is missing in it.

@@ -36,6 +36,7 @@ mod plain;
 mod reason;
 pub mod sdp;
 pub mod sdp_grammar;
+mod shorthand;
 mod start_line;
 mod status_code;
 mod swift;

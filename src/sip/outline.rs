@@ -151,6 +151,20 @@ impl Outline {
         (!is_repeated).then(|| self.value(name, bytes))
     }
 
+    /// Hands on each place of a key header or in one, always in the same order.
+    #[inline]
+    pub(super) fn each_place(&self, mut hand_on: impl FnMut(Place)) {
+        self.values.iter().for_each(|place| hand_on(*place));
+        [self.second_via, self.branch, self.from_tag, self.to_tag].into_iter().for_each(hand_on);
+    }
+
+    /// The same, for those who enter them.
+    #[inline]
+    pub(super) fn each_place_mut(&mut self, mut hand_on: impl FnMut(&mut Place)) {
+        self.values.iter_mut().for_each(&mut hand_on);
+        [&mut self.second_via, &mut self.branch, &mut self.from_tag, &mut self.to_tag].into_iter().for_each(hand_on);
+    }
+
     /// False if no header of this name stands there, which is of no key header.
     #[inline]
     pub(super) fn may_hold(&self, name: &str) -> bool {

@@ -1,9 +1,11 @@
 //! From the log of a call to the call itself, when it has ended; and the shorter log of a call that goes well.
 
+use std::borrow::Cow;
+
 use crate::call::judge::Outcome;
 use crate::call::log::occupancy::Stand;
 use crate::call::log::pool::{Chain, Pool};
-use crate::call::log::{Entry, EntryId, Link, Log, Phase, Step, StepId, Verb, Way, What};
+use crate::call::log::{Entry, EntryId, Link, Log, Step, StepId, Verb, Way, What};
 use crate::call::model::{Call, Heard, IcmpSeen, MessageId};
 use crate::call::transaction::{Hearing, Keys};
 use crate::capture::{Place, Timestamp};
@@ -14,7 +16,8 @@ use crate::sip::{Cut, Message};
 impl Log {
     /// True if it holds more than a conversation needs that has gone well so far.
     pub(crate) fn can_be_abridged(&self) -> bool {
-        !self.is_special && self.given_up == 0 && self.icmp.is_empty() && self.phase() == Phase::Talking
+        // All open calls are asked one after the other: what most are told by stands first, and in one place.
+        !self.is_special && self.given_up == 0 && self.is_talking() && self.icmp.is_empty()
     }
 
     /// Gives up what led to the answer (challenges, provisional responses) and all bodies, and keeps the headers of the
@@ -56,7 +59,7 @@ impl Log {
             let body = length.saturating_sub(entry.head);
             let cut = if body == 0 { cut } else { Cut::Missing(body) };
             let (spot, length) = (pool.append_anew(&mut bytes, spot, entry.head as usize), entry.head);
-            entries.push(Entry { what: What::Message { spot, length, cut }, ..*entry });
+            entries.push(Entry { what: What::Message { spot, length, cut }, shorthand: 0, ..*entry });
         }
         pool.give_back(std::mem::replace(&mut self.bytes, bytes));
         self.given_up = (self.entries.len() - entries.len()) as u32;
@@ -78,7 +81,7 @@ impl Log {
 
     /// True if there is more to give up of a conversation that has gone well so far.
     pub(crate) fn can_be_forgotten(&self) -> bool {
-        !self.is_special && !self.entries.is_empty() && self.icmp.is_empty() && self.phase() == Phase::Talking
+        !self.is_special && self.is_talking() && !self.entries.is_empty() && self.icmp.is_empty()
     }
 
     /// True if all that was said in it has been given up.
@@ -144,11 +147,18 @@ impl Log {
             until,
         };
         let whole = self.whole_call_ids(pool);
-        let mut ids: Vec<Option<MessageId>> = vec![None; self.entries.len()];
-        for EntryId(index) in self.in_order(pool) {
-            let Some(entry) = self.entries.get(index as usize) else { continue };
+        // Of most calls no message is asked for by its entry.
+        let is_asked = self.distinct < self.entries.len() as u32 || !self.links.is_empty() || !self.icmp.is_empty();
+        let mut ids: Vec<Option<MessageId>> = if is_asked { vec![None; self.entries.len()] } else { Vec::new() };
+        let by_time = self.order_by_time(pool);
+        for at in 0..self.entries.len() {
+            let index = by_time.as_ref().map_or(at, |order| order[at].0 as usize);
+            let entry = &self.entries[index];
             let Some(path) = self.path(entry.way) else { continue };
-            ids[index as usize] = self.replay((&mut call, pool), EntryId(index), entry, (path, &whole), &ids);
+            let id = self.replay((&mut call, pool), EntryId(index as u32), entry, (path, &whole), &ids);
+            if let Some(known) = ids.get_mut(index) {
+                *known = id;
+            }
         }
         for (seen, entry) in &self.icmp {
             if let Some(message) = ids.get(entry.0 as usize).copied().flatten() {
@@ -171,16 +181,21 @@ impl Log {
         ids: &[Option<MessageId>],
     ) -> Option<MessageId> {
         let arrival = entry.arrival(path);
-        let (bytes, cut) = match entry.what {
+        let (spot, length, cut) = match entry.what {
             What::Copy(of) => {
                 let known = ids.get(of.0 as usize).copied().flatten()?;
                 call.note_copy(known, &arrival);
                 return Some(known);
             }
-            What::Message { spot, length, cut } => (pool.get(spot, length as usize), cut),
+            What::Message { spot, length, cut } => (spot, length as usize, cut),
         };
-        // A message is large, and each move copies it: it is put at once where it stays.
-        let heard = Heard::first(Message::read_stored(bytes, cut)?, &arrival);
+        let kept = pool.get(spot, length + usize::from(entry.shorthand));
+        let (bytes, shorthand) = kept.split_at_checked(length)?;
+        // A message is large, and each move copies it: it is read where it is heard.
+        let mut heard = Heard::first(Message::unread(Cow::Owned(bytes.to_owned())), &arrival);
+        if !heard.message.take_over(shorthand) && !heard.message.take_in(cut) {
+            return None;
+        }
         let message = &heard.message;
         let mut keys = Keys::read(message);
         if let Some(whole) = whole.iter().find(|whole| whole.starts_with(keys.call_id)) {

@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) ip_id: Option<NonZeroU16>,
     /// Bytes before the body; 0 for a copy.
     pub(super) head: u32,
+    /// Bytes of its shorthand, which stand behind its own; 0 if it has none.
+    pub(super) shorthand: u8,
     pub(super) what: What,
 }
 

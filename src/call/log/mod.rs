@@ -143,6 +143,17 @@ pub(crate) struct Hearing<'a, 'm> {
     pub(crate) arrival: &'a Arrival,
     /// The way that it came.
     pub(crate) way: WayId,
+    pub(crate) noting: Noting,
+}
+
+/// What is kept of a message beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Noting {
+    /// Nothing: most calls go well, and are not read again.
+    #[default]
+    Nothing,
+    /// What was found in it, as far as that takes few bytes.
+    Shorthand,
 }
 
 /// What became of a message that was given to the log.
@@ -397,7 +408,7 @@ impl Log {
         self.is_special |= !is_duplicate && !is_harmless;
         let what = What::Copy(original);
         let ip_id = arrival.ip_id.and_then(NonZeroU16::new);
-        self.entries.push(Entry { place: arrival.place, way, ip_id, head: 0, what });
+        self.entries.push(Entry { place: arrival.place, way, ip_id, head: 0, shorthand: 0, what });
         if is_duplicate { Told::Duplicate } else { Told::Again }
     }
 
@@ -438,13 +449,18 @@ impl Log {
     }
 
     fn keep(&mut self, heard: &Hearing<'_, '_>, way: u16, pool: &mut Pool) {
-        let Hearing { message, cut, arrival, .. } = *heard;
+        let Hearing { message, cut, arrival, noting, .. } = *heard;
         let spot = pool.append(&mut self.bytes, message.bytes());
+        let shorthand = if noting == Noting::Shorthand { message.shorthand() } else { None };
+        let shorthand = shorthand.map_or(0, |shorthand| {
+            pool.append(&mut self.bytes, shorthand.bytes());
+            shorthand.bytes().len() as u8
+        });
         let what = What::Message { spot, length: message.bytes().len() as u32, cut };
         self.distinct += 1;
         let head = message.head_length() as u32;
         let ip_id = arrival.ip_id.and_then(NonZeroU16::new);
-        self.entries.push(Entry { place: arrival.place, way, ip_id, head, what });
+        self.entries.push(Entry { place: arrival.place, way, ip_id, head, shorthand, what });
     }
 
     /// Takes in an ICMP error that quotes one of its messages.

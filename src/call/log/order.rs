@@ -19,18 +19,19 @@ enum Turn {
 }
 
 impl Log {
-    /// The entries in the order in which they are told. It is that of the file, unless a response stands there before
-    /// its request and the times put it right: a card with several queues, or a capture on several interfaces, hands on
-    /// late what was early. Where a clock was set back, the order of the file is right and the times are not.
-    pub(super) fn in_order(&self, pool: &Pool) -> Vec<EntryId> {
-        let of_file: Vec<EntryId> = (0..self.entries.len() as u32).map(EntryId).collect();
+    /// The entries in the order in which they are told; `None` if it is that of the file. It is, unless a response
+    /// stands there before its request and the times put it right: a card with several queues, or a capture on several
+    /// interfaces, hands on late what was early. Where a clock was set back, the order of the file is right and the
+    /// times are not.
+    pub(super) fn order_by_time(&self, pool: &Pool) -> Option<Vec<EntryId>> {
         if self.entries.is_sorted_by_key(|entry| entry.place) {
-            return of_file;
+            return None;
         }
+        let of_file: Vec<EntryId> = (0..self.entries.len() as u32).map(EntryId).collect();
         let mut by_time = of_file.clone();
         by_time.sort_by_key(|entry| self.told_at(*entry));
         let turns: Vec<Option<Turn>> = self.entries.iter().map(|entry| turn(entry, pool)).collect();
-        if ahead_of_request(&by_time, &turns) < ahead_of_request(&of_file, &turns) { by_time } else { of_file }
+        (ahead_of_request(&by_time, &turns) < ahead_of_request(&of_file, &turns)).then_some(by_time)
     }
 
     /// A copy is told behind what it is a copy of.

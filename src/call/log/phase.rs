@@ -65,7 +65,7 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 impl Log {
     /// What it waits for.
     pub(crate) fn phase(&self) -> Phase {
-        if self.answered.is_some() && self.byes == 0 {
+        if self.is_talking() {
             return Phase::Talking;
         }
         let settled = self.settled as usize;
@@ -77,6 +77,11 @@ impl Log {
             Phase::Settled if self.has_standing_leg() => Phase::Waiting,
             phase => phase,
         }
+    }
+
+    /// True if it was answered, and nobody has hung up: the same as that its phase is [`Phase::Talking`].
+    pub(super) fn is_talking(&self) -> bool {
+        self.byes == 0 && self.answered.is_some()
     }
 
     /// True if a party hung up, and on the way of another Call-ID of the call there is no BYE: the system between them

@@ -11,6 +11,7 @@ mod leap;
 mod learn;
 mod legs;
 mod redirects;
+mod refusals;
 mod retries;
 mod room;
 mod wait;
@@ -34,6 +35,7 @@ use crate::call::tracker::forget::Forgets;
 pub use crate::call::tracker::leap::{LEAP, Leap};
 use crate::call::tracker::learn::{Rush, Sought};
 use crate::call::tracker::redirects::Redirects;
+use crate::call::tracker::refusals::Refusals;
 pub use crate::call::tracker::retries::Retry;
 use crate::call::tracker::retries::Tries;
 use crate::call::transaction::Keys;
@@ -83,6 +85,7 @@ pub struct Tracker {
     redirects: Redirects,
     challenges: Challenges,
     answers: LastAnswers,
+    refusals: Refusals,
     hasher: Keyed,
     guesses: Guesses,
     /// What was last on each path.
@@ -238,6 +241,7 @@ impl Tracker {
             redirects: Redirects::default(),
             challenges: Challenges::default(),
             answers: LastAnswers::default(),
+            refusals: Refusals::default(),
             hasher: Keyed::default(),
             guesses: Guesses::default(),
             last_on_path: ByHash::default(),
@@ -281,7 +285,7 @@ impl Tracker {
         self.note_spanned(index, arrival.place);
         let Some(way) = self.note_hop(index, message, arrival) else { return };
         let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let heard = Hearing { message, keys: &keys, cut, arrival, way };
+        let heard = Hearing { message, keys: &keys, cut, arrival, way, noting: self.refusals.noting(&keys) };
         let told = open.log.hear(&heard, self.limits.messages, &mut self.pool);
         if matches!(told, Told::New(_)) {
             self.learn((index, call_id), message, &keys, arrival);
