@@ -33,7 +33,12 @@ const MONEY: &[&str] = &[
     "low balance",
     "payment overdue",
     "credit exhausted",
+    "credit is exhausted",
+    "credit used up",
+    "credit limit",
     "balance exhausted",
+    "balance too low",
+    "no money",
 ];
 /// Words by which it is the callee's account, or not an account.
 const OF_OTHERS: &[&str] = &[
@@ -79,12 +84,17 @@ impl Case<'_> {
     }
 }
 
+/// True of words that say that no money is left for a call, in lower case.
+pub(crate) fn says_no_money(words: &str) -> bool {
+    MONEY.iter().any(|word| says_words(words, word))
+}
+
 /// True of one sentence, in lower case.
 fn is_of_account(sentence: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| says_words(sentence, word));
     let is_of_other = OF_OTHERS.iter().any(|word| sentence.contains(word));
     let is_closed = has(ACCOUNTS) && (has(STATES) || has(STATES_OF_ACCOUNT)) || has(SERVICES) && has(STATES);
-    !is_of_other && (is_closed || has(MONEY))
+    !is_of_other && (is_closed || says_no_money(sentence))
 }
 
 #[cfg(test)]
