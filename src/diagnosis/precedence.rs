@@ -227,7 +227,7 @@ const CHAINS: &[&[&str]] = &[
 const HEARSAY: &str = "ended-by-failure";
 
 /// What the capture shows of the leg behind the one who refused a call.
-const SEEN_BEHIND: &[&str] = &["connection-failed", "next-hop-silent", "timeout-behind-proxy"];
+const SEEN_BEHIND: &[&str] = &["connection-failed", "dns-failed", "next-hop-silent", "timeout-behind-proxy"];
 
 /// What that one says of its refusal: it may have made code and cause of what happened behind it.
 const SAID_OF_IT: &[&str] = &[
