@@ -38,6 +38,9 @@ pub struct Asked {
     pub cseq: u32,
     /// True if it came over UDP, where a change of port is one of a NAT or of the device.
     pub over_udp: bool,
+    /// True if it asks for a registration of no time, and so takes one away (RFC 3261 §10.2.2).
+    #[serde(default)]
+    pub removes: bool,
     /// Whose credentials it shows, from where and to whom, as one number; `None` if it shows none.
     pub account: Option<NonZeroU64>,
 }
@@ -133,6 +136,14 @@ impl Registered {
         };
         let granted = self.granted.iter().filter(|granted| granted.account == Some(account) && is_same(granted));
         granted.map(|granted| granted.place).collect()
+    }
+
+    /// The REGISTER with credentials that a server granted.
+    pub fn made_by(&self, granted: &Granted) -> Option<&Asked> {
+        let is_of = |asked: &&Asked| {
+            granted.account.is_some() && asked.account == granted.account && asked.source.port() == granted.port
+        };
+        self.asked.iter().rfind(|asked| asked.place < granted.place && is_of(asked))
     }
 
     /// The REGISTER that a server granted: the last one of its account that came from the port to which the 2xx is.
@@ -402,6 +413,7 @@ fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked 
         device: device(message, instance.as_deref()),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
+        removes: asks_for_no_time(message),
         account: shown_user(message)
             .and_then(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
@@ -443,6 +455,14 @@ fn contact_and_instance<'m>(message: &'m Message<'_>) -> (Cow<'m, str>, Option<S
     let contact = message.contact().unwrap_or_default();
     let instance = contact.parameters.get("+sip.instance").map(str::to_owned);
     (contact.uri.into(), instance)
+}
+
+/// True if a REGISTER asks for no time: by its Contact, else by Expires (RFC 3261 §10.3).
+fn asks_for_no_time(message: &Message<'_>) -> bool {
+    let contact = message.header_bytes(HeaderName::Contact).unwrap_or_default();
+    let own = memchr::memmem::find(contact, b"xpires=").and_then(|at| contact.get(at + 7..));
+    let time = own.or_else(|| message.header_bytes(HeaderName::Expires)).unwrap_or_default().trim_ascii_start();
+    time.starts_with(b"0") && !time.get(1).is_some_and(u8::is_ascii_digit)
 }
 
 /// True for the plainest form, which most phones send: of that the URI is all that is needed.

@@ -33,7 +33,12 @@ const MONEY: &[&str] = &[
     "low balance",
     "payment overdue",
     "credit exhausted",
+    "credit is exhausted",
+    "credit used up",
+    "credit limit",
     "balance exhausted",
+    "balance too low",
+    "no money",
 ];
 /// Words by which it is the callee's account, or not an account.
 const OF_OTHERS: &[&str] = &[
@@ -79,13 +84,18 @@ impl Case<'_> {
     }
 }
 
+/// True of words that say that no money is left for a call, in lower case.
+pub(crate) fn says_no_money(words: &str) -> bool {
+    MONEY.iter().any(|word| says_words(words, word))
+}
+
 /// True of one sentence, in lower case.
 fn is_of_account(sentence: &str) -> bool {
     // Nearly no refusal speaks of an account: that is told at a glance.
     let pairs = Pairs::of(sentence);
     let has = |words: &[&str]| words.iter().any(|word| pairs.may_hold(word) && says_words(sentence, word));
     let is_closed = has(ACCOUNTS) && (has(STATES) || has(STATES_OF_ACCOUNT)) || has(SERVICES) && has(STATES);
-    (is_closed || has(MONEY)) && !OF_OTHERS.iter().any(|word| sentence.contains(word))
+    (is_closed || says_no_money(sentence)) && !OF_OTHERS.iter().any(|word| sentence.contains(word))
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@
 //! Is given a case; gives what shows that a 403 comes of that. Deliberately does not judge who is to mend it, nor how:
 //! `credentials-rejected` does, and the other rules of a 403 are silent.
 
+use std::time::Duration;
+
 use crate::call::Kind;
 use crate::capture::Place;
+use crate::diagnosis::rules::authentication::forbidden_after_credentials::accepted;
 use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::{Case, Rejection, Try};
 use crate::sip::{StatusCode, auth};
 
+/// Within this time a client tries again by itself: nobody has mended its secret meanwhile.
+const BY_ITSELF: Duration = Duration::from_secs(5);
 /// How a server says that credentials were wrong too often.
 const TOO_OFTEN: &[&str] = &[
     "too many failed",
@@ -75,8 +80,7 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
         () if is_said => Sign::Said,
         // Where it names another ground, the 403 has rules of its own.
         () if was_refused && is_silent && is_bare && is_registration => Sign::Unasked,
-        // A call may be refused for what the account may do, also after its credentials were mended.
-        () if is_silent && is_registration || case.says_any(response, OF_CREDENTIALS) => Sign::Again,
+        () if is_silent || case.says_any(response, OF_CREDENTIALS) => Sign::Again,
         () => return None,
     };
     if sign == Sign::Again {
@@ -87,7 +91,11 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
                 && case.challenger(one.refusal, &one.again).path.source.ip() == server
         };
         rejections.retain(|one| is_same(one) && case.is_of_the_secret(one));
-        if rejections.is_empty() || case.q850(response).is_some() {
+        let last = rejections.last()?.refusal;
+        // A call may be refused for what the account may do, also after its credentials were mended.
+        let is_mended = || request.place.time.since(last.place.time) > BY_ITSELF || accepted(case, failure).is_some();
+        let is_vague = is_silent && !is_registration;
+        if case.q850(response).is_some() || is_vague && is_mended() {
             return None;
         }
     }

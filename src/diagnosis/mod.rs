@@ -44,6 +44,7 @@ mod streams;
 mod targets;
 mod tries;
 mod trunk;
+mod unlisted;
 mod words;
 
 pub use crate::diagnosis::capture_case::{CaptureCase, InputSeen, Tally, Witness};

@@ -227,8 +227,14 @@ const CHAINS: &[&[&str]] = &[
 const HEARSAY: &str = "ended-by-failure";
 
 /// What the capture shows of the leg behind the one who refused a call.
-const SEEN_BEHIND: &[&str] =
-    &["connection-failed", "destination-unreachable", "next-hop-silent", "timeout-behind-proxy"];
+const SEEN_BEHIND: &[&str] = &[
+    "connection-failed",
+    "destination-unreachable",
+    "dns-failed",
+    "next-hop-silent",
+    "silent-downstream",
+    "timeout-behind-proxy",
+];
 
 /// What that one says of its refusal: it may have made code and cause of what happened behind it.
 const SAID_OF_IT: &[&str] = &[

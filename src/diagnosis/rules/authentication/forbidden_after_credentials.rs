@@ -3,6 +3,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::routing::caller_identity_refused::speaks_of_caller;
 use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::words::sentence;
 use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
@@ -33,7 +34,8 @@ rule! {
     /// ## When it would be wrong
     /// If the 403 names a policy or comes from behind the challenger, if the call had gone on before it, or if the same
     /// server had let the same client register as this user before: then the credentials were good, and
-    /// `refused-by-policy` holds. If the server had asked again for the same credentials before, it is
+    /// `refused-by-policy` holds. If it speaks of the caller's number, or of another user in From, that is
+    /// `caller-identity-refused`. If the server had asked again for the same credentials before, it is
     /// `credentials-rejected`.
     ///
     /// ## References
@@ -121,7 +123,7 @@ pub(in crate::diagnosis::rules) fn is_behind(case: &Case<'_>, failure: &Failure)
 
 /// Why it is known that the challenger accepted the credentials of a request that it answered with 403 all the same;
 /// `None` where that is not known.
-pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) -> Option<String> {
+pub(in crate::diagnosis) fn accepted(case: &Case<'_>, failure: &Failure) -> Option<String> {
     let (refused, asked) = refused_try(case, failure)?;
     let (asked, response) = (asked?, case.response(failure));
     let shown = refused.credentials().first()?;
@@ -148,10 +150,12 @@ pub(in crate::diagnosis::rules) fn accepted(case: &Case<'_>, failure: &Failure) 
     }
     let path = refused.request.path;
     let from = refused.request.message.from()?.parsed();
-    let known = case.surroundings.registrations().of(from.bare_user(), &from.host)?;
-    let let_in = known.let_in(&shown.username, &refused.request.message, path);
+    // From of a call may show another user than the one whose credentials these are.
+    let accounts = [(from.bare_user(), &from.host), (&shown.username, &from.host), (&shown.username, &shown.realm)];
+    let known = accounts.iter().filter_map(|(user, host)| case.surroundings.registrations().of(user, host));
+    let mut let_in = known.flat_map(|known| known.let_in(&shown.username, &refused.request.message, path));
     // Who is let in only later may have got another secret meanwhile.
-    let was_let_in = let_in.iter().any(|place| *place < refused.request.place);
+    let was_let_in = let_in.any(|place| place < refused.request.place);
     was_let_in.then(|| format!("it had let \"{}\" register from {} before", shown.username, path.source.ip()))
 }
 
@@ -210,6 +214,7 @@ impl<'a> Refused<'a> {
         let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
         if is_behind(case, failure)
             || names_policy
+            || speaks_of_caller(case, response)
             || case.says_caller_unregistered(response)
             || case.q850(response).is_some()
         {

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use crate::call::Heard;
+use crate::call::{Heard, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::offer_answer::prack_missing::is_in_vain;
 use crate::diagnosis::{Case, Confidence, Finding, Side};
 use crate::sip::{Method, StatusCode};
 
@@ -19,7 +20,7 @@ rule! {
     ///
     /// ## Evidence
     /// A 500 to a request inside the dialog whose CSeq number is lower than that of an earlier request from the same
-    /// side.
+    /// side. Where that is a PRACK, the provisional response stays without confirmation, and the INVITE fails by it.
     ///
     /// ## How to fix
     /// Report it to the maker of the sender's software.
@@ -44,17 +45,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let soon = |bye: &Heard| bye.place > response.place && bye.place.time.since(response.place.time) <= SOON;
     let ends = *method == Method::Bye || case.asked(&Method::Bye).any(|bye| soon(bye.request));
     let decides = case.failure().is_some_and(|failure| failure.response == response.id);
+    let gives_up = *method == Method::Prack && !case.call.is_answered() && is_in_vain(case, request);
     let finding = match ends {
+        _ if gives_up => finding.explains(case.failure().map(|failure| failure.status)),
         true => finding.explains(response.message.status()).drops_the_call(),
         false if decides => finding.explains(response.message.status()),
         false => finding.about(response.message.status()?),
     };
+    let after = if gives_up { " So the provisional response was never confirmed, and the call was given up." } else { "" };
     Some(
         finding
             .sender(if side == Side::Unknown { crate::diagnosis::Role::Uac } else { side.role() }, request)
             .because(format!(
                 "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had \
-                 {before}. {} refused it with {}.",
+                 {before}. {} refused it with {}.{after}",
                 request.path.source,
                 response.path.source,
                 response.message.status()?
@@ -78,8 +82,9 @@ struct Regressed<'a> {
     before: u32,
 }
 
-fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
-    case.call.transactions.iter().filter(|transaction| transaction.in_dialog).find_map(|transaction| {
+impl<'a> Regressed<'a> {
+    /// The request of one transaction, if it was refused for its number.
+    fn of(case: &Case<'a>, transaction: &'a Transaction) -> Option<Regressed<'a>> {
         let request = case.call.request_of(transaction)?;
         let response =
             case.finals(transaction).find(|heard| heard.message.status().map(StatusCode::get) == Some(500))?;
@@ -100,5 +105,16 @@ fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
         };
         let (earlier, before) = in_call.or_else(of_report)?;
         Some(Regressed { request, response, earlier, before })
-    })
+    }
 }
+
+fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
+    let mut in_dialogs = case.call.transactions.iter().filter(|transaction| transaction.in_dialog);
+    in_dialogs.find_map(|transaction| Regressed::of(case, transaction))
+}
+
+/// True if a request was refused because its number is lower than that of an earlier one.
+pub(in crate::diagnosis::rules) fn is_refused_for_number<'a>(case: &Case<'a>, asked: &'a Transaction) -> bool {
+    Regressed::of(case, asked).is_some()
+}
+

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
 use crate::call::Heard;
-use crate::catalogue::{Q850Cause, q850};
+use crate::catalogue::{Q850Cause, q850, says_words};
+use crate::diagnosis::account::says_no_money;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
@@ -16,13 +17,14 @@ rule! {
     ///
     /// ## Why it happens
     /// Something broke at the side that sent the BYE, or behind it: a gateway lost its line, a server its neighbour, a
-    /// conference its bridge. Or the network cut the call off: the credit was used up, or a call of higher priority
-    /// needed its place. What it was stands in the log of that side.
+    /// conference its bridge. Or the network cut the call off: the credit was used up, the call had lasted as long as
+    /// it may, or one of higher priority needed its place. What it was stands in the log of that side.
     ///
     /// ## Evidence
     /// The first BYE of an answered call, with a Reason of Q.850 whose cause is one of 27, 34, 38, 41, 42, 44, 47, 102
     /// and 111, or of SIP with one of 402, 403, 408, 481, 500, 502, 503 and 504, or of preemption, or of an IMS device
-    /// that missed an ACK or a response (`RELEASE_CAUSE`, 4 or 5); or with such a cause in X-Asterisk-HangupCauseCode.
+    /// that missed an ACK or a response (`RELEASE_CAUSE`, 4 or 5); or with a text that names the credit or the longest
+    /// duration of a call, whatever the cause; or with such a cause in X-Asterisk-HangupCauseCode.
     ///
     /// ## How to fix
     /// Follow the Call-ID, or number and time, in the log of the side that sent the BYE.
@@ -43,6 +45,19 @@ const FAULTS: [u32; 9] = [27, 34, 38, 41, 42, 44, 47, 102, 111];
 const FAILED: [u32; 6] = [408, 481, 500, 502, 503, 504];
 /// Status codes that tell that a server cut the call off, as when the credit is used up.
 const CUT_OFF: [u32; 2] = [402, 403];
+/// How a Reason speaks of the longest duration of a call, in lower case.
+const TOO_LONG: [&str; 10] = [
+    "max duration",
+    "maximum duration",
+    "call duration",
+    "duration limit",
+    "duration exceeded",
+    "max call time",
+    "maximum call time",
+    "call time limit",
+    "time limit",
+    "allotted",
+];
 /// What the causes of preemption mean (RFC 4411 §5).
 const PREEMPTED: [(u32, &str); 5] = [
     (1, "the device of a party took a call of higher priority"),
@@ -165,7 +180,7 @@ impl<'a> Said<'a> {
                  moment?"
             )),
         };
-        match self.cause() {
+        match self.cause().filter(|_| self.cut_off().is_none()) {
             Some(known) => finding.fix(known.fix.clone()),
             None => finding,
         }
@@ -184,7 +199,7 @@ impl<'a> Said<'a> {
 }
 
 /// True if a Reason tells of a fault, or that somebody on the way cut the call off.
-fn is_fault(reason: &Reason) -> bool {
+pub(in crate::diagnosis::rules) fn is_fault(reason: &Reason) -> bool {
     reason.q850().is_some_and(|cause| FAULTS.contains(&cause))
         || reason.sip().is_some_and(|code| FAILED.contains(&code))
         || missed(reason).is_some()
@@ -196,8 +211,20 @@ fn is_preemption(reason: &Reason) -> bool {
 }
 
 /// True if a Reason says that somebody on the way cut the call off.
-fn is_cut_off(reason: &Reason) -> bool {
-    is_preemption(reason) || reason.sip().is_some_and(|code| CUT_OFF.contains(&code))
+pub(in crate::diagnosis::rules) fn is_cut_off(reason: &Reason) -> bool {
+    let said = words_of(reason);
+    let by_words = || says_no_money(&said) || says_too_long(&said);
+    is_preemption(reason) || reason.sip().is_some_and(|code| CUT_OFF.contains(&code)) || by_words()
+}
+
+/// The text of a Reason, for looking for words in it.
+pub(in crate::diagnosis::rules) fn words_of(reason: &Reason) -> String {
+    reason.text.as_deref().unwrap_or_default().to_lowercase().replace('_', " ")
+}
+
+/// True of words that name the longest duration of a call, in lower case.
+fn says_too_long(words: &str) -> bool {
+    TOO_LONG.iter().any(|known| says_words(words, known))
 }
 
 /// What for, as its Reason says.
@@ -207,6 +234,8 @@ fn cut_off_for(reason: &Reason) -> &'static str {
         Some((_, meaning)) => meaning,
         None if is_preemption(reason) => "it gave way to a call of higher priority",
         None if reason.sip() == Some(402) => "it was not paid for any longer",
+        None if says_no_money(&words_of(reason)) => "no credit was left for it",
+        None if says_too_long(&words_of(reason)) => "it had lasted as long as it may",
         None => "it was not allowed to go on",
     }
 }

@@ -26,8 +26,9 @@ rule! {
     /// Let the caller's side send in-dialog requests to the Contact of the 2xx, through the Record-Routes.
     ///
     /// ## When it would be wrong
-    /// A strict router (a Record-Route without `lr`) rewrites the Request-URI, as it should. If the ACK arrived, the
-    /// difference did no harm. Who was named a private address may send to where the message came from instead, across
+    /// A strict router (a Record-Route without `lr`) rewrites the Request-URI, as it should; one that is the first hop
+    /// has to stand in the Request-URI itself, and the Contact in the last Route. If the ACK arrived, the difference
+    /// did no harm. Who was named a private address may send to where the message came from instead, across
     /// a NAT.
     ///
     /// ## References
@@ -151,23 +152,23 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
     let unheard = case.unheard_ack()?;
     let Unheard { success, ack, .. } = unheard;
     let target = case.remote_target(success)?;
-    let strict = target.route.iter().any(|hop| !Uri::read(hop).parameters.has("lr"));
-    let fault = if strict { None } else { fault(&target, &unheard) }?;
+    let fault = match target.route.iter().any(|hop| is_strict(hop)) {
+        true => past_strict_router(&target, &unheard),
+        false => fault(&target, &unheard),
+    }?;
     let (expected, sent) = (&fault.expected, &fault.sent);
     let behind = unheard.waits_behind(case);
-    let mut finding = case
-        .of_unheard_ack(&RULE, Confidence::Proven, success)
-        .sender(Role::Uac, ack)
-        .because(format!(
-            "{} sent its ACK wrongly: {} {sent:?} where the 2xx asks for {expected:?}. {}",
-            ack.path.source,
-            fault.what,
-            who_waits(&unheard, behind)
-        ))
-        .fix(format!("Let {} send ACK and BYE to the Contact of the 2xx, through its Record-Routes.", ack.path.source))
-        .fix("If it does, look for what rewrites Contact or Record-Route on the way to it (an ALG, an SBC).")
+    let finding = case.of_unheard_ack(&RULE, fault.confidence(), success).sender(Role::Uac, ack).because(format!(
+        "{} sent its ACK wrongly: {} {sent:?} where the 2xx asks for {expected:?}{}. {}",
+        ack.path.source,
+        fault.what,
+        fault.why(),
+        who_waits(case, &unheard, behind)
+    ));
+    let mut finding = fault
+        .advised(finding, &unheard)
         .claim(ack, fault.field, sent.clone(), "what was sent")
-        .claim_header(success, "Contact", "where the ACK has to go");
+        .claim_header(success, "Contact", fault.of_contact());
     if !target.route.is_empty() {
         finding = finding.claim_header(success, "Record-Route", "and by which way");
     }
@@ -183,11 +184,19 @@ fn of_ack(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Who went on repeating its 2xx, and how far the ACK came.
-fn who_waits(unheard: &Unheard<'_>, behind: Option<&Heard>) -> String {
+fn who_waits(case: &Case<'_>, unheard: &Unheard<'_>, behind: Option<&Heard>) -> String {
     let Unheard { success, ack, .. } = unheard;
     let repeats =
         |success: &Heard| format!("{} went on repeating its 2xx ({})", success.path.source, times(success.repeated));
-    let (hop, copies) = (ack.path.destination, times(ack.repeated + 1));
+    // Each copy of the 2xx gets an ACK of its own (RFC 3261 §13.2.2.4).
+    let is_such = |other: &&Heard| {
+        other.message.method() == Some(&Method::Ack)
+            && other.path == ack.path
+            && other.message.call_id() == ack.message.call_id()
+            && other.message.cseq() == ack.message.cseq()
+    };
+    let acks: u32 = case.call.messages.iter().filter(is_such).map(|other| other.repeated + 1).sum();
+    let (hop, copies) = (ack.path.destination, times(acks));
     match behind {
         Some(behind) => {
             format!("{} and never got the ACK: it went to {hop}, {copies}, and {hop} sent none on.", repeats(behind))
@@ -204,6 +213,63 @@ struct Fault {
     field: &'static str,
     expected: String,
     sent: String,
+    /// True if the first hop is a strict router, and the ACK was sent as to a loose one.
+    past_strict: bool,
+}
+
+impl Fault {
+    /// A server that writes no `lr` and takes both would have got it too.
+    fn confidence(&self) -> Confidence {
+        if self.past_strict { Confidence::Likely } else { Confidence::Proven }
+    }
+
+    fn why(&self) -> &'static str {
+        match self.past_strict {
+            true => {
+                ": that Record-Route has no lr, so it is of a strict router, whose URI goes into the Request-URI, and \
+                 the Contact goes last into Route (RFC 3261 §12.2.1.1)"
+            }
+            false => "",
+        }
+    }
+
+    fn of_contact(&self) -> &'static str {
+        if self.past_strict { "what has to stand last in Route" } else { "where the ACK has to go" }
+    }
+
+    fn advised(&self, finding: Finding, unheard: &Unheard<'_>) -> Finding {
+        let (client, server) = (unheard.ack.path.source, unheard.success.path.source);
+        match self.past_strict {
+            true => finding
+                .fix(format!(
+                    "Let {client} write the first Record-Route into the Request-URI of ACK and BYE where it has no lr, \
+                     and the Contact of the 2xx into the last Route."
+                ))
+                .fix(format!("Or let {server} write its Record-Route with lr, if it is a loose router (RFC 3261 §16.6).")),
+            false => finding
+                .fix(format!("Let {client} send ACK and BYE to the Contact of the 2xx, through its Record-Routes."))
+                .fix("If it does, look for what rewrites Contact or Record-Route on the way to it (an ALG, an SBC)."),
+        }
+    }
+}
+
+/// True if a Record-Route is of a strict router (RFC 3261 §12.2.1.1).
+fn is_strict(hop: &str) -> bool {
+    !Uri::read(hop).parameters.has("lr")
+}
+
+/// The ACK whose first hop is a strict router, and whose Request-URI is still that of the callee's side.
+fn past_strict_router(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
+    let first = target.route.first().filter(|hop| is_strict(hop))?;
+    let sent = unheard.ack.message.request_uri()?.into_owned();
+    let is_unchanged = same_target(&Uri::read(&sent), &target.uri) && !same_target(&target.uri, &Uri::read(first));
+    (is_unchanged && !target.has_been_passed(unheard.ack)).then(|| Fault {
+        what: "the Request-URI is",
+        field: "sip.r-uri",
+        expected: first.clone(),
+        sent,
+        past_strict: true,
+    })
 }
 
 fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
@@ -214,13 +280,13 @@ fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
     }
     if !same_target(&Uri::read(&sent), &target.uri) {
         let expected = NameAddr::read(&target.contact).uri;
-        return Some(Fault { what: "the Request-URI is", field: "sip.r-uri", expected, sent });
+        return Some(Fault { what: "the Request-URI is", field: "sip.r-uri", expected, sent, past_strict: false });
     }
     let routes: Vec<String> = ack.message.headers("Route").iter().map(|value| NameAddr::read(value).uri).collect();
     if !routes.is_empty() && routes != target.route && !target.has_been_passed(ack) {
         let sent = ack.message.header("Route")?.into_owned();
         let expected = target.route.join(", ");
-        return Some(Fault { what: "the Route is", field: "sip.Route", expected, sent });
+        return Some(Fault { what: "the Route is", field: "sip.Route", expected, sent, past_strict: false });
     }
     let next = routes.first().map_or_else(|| target.uri.clone(), |hop| Uri::read(hop));
     let wanted = address(&next)?;
@@ -232,5 +298,6 @@ fn fault(target: &Target, unheard: &Unheard<'_>) -> Option<Fault> {
         field: destination_field(went),
         expected: wanted.to_string(),
         sent: went.to_string(),
+        past_strict: false,
     })
 }

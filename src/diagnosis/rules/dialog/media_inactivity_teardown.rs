@@ -63,7 +63,7 @@ const NO_MEDIA: u32 = 2;
 const LOST_BEARER: u32 = 3;
 
 /// True if a Reason says that the call is ended for want of media.
-fn speaks_of_media(reason: &Reason) -> bool {
+pub(in crate::diagnosis::rules) fn speaks_of_media(reason: &Reason) -> bool {
     let said = reason.text.as_deref().unwrap_or_default().to_lowercase();
     matches!(reason.release_cause(), Some(NO_MEDIA | LOST_BEARER)) || SAID.iter().any(|word| said.contains(word))
 }

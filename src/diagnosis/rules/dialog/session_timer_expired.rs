@@ -3,12 +3,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::Heard;
+use crate::catalogue::q850;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::options::knows_option;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::ended_by_failure::{is_cut_off, is_fault, words_of};
+use crate::diagnosis::rules::dialog::media_inactivity_teardown::speaks_of_media;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Side};
-use crate::sip::{Method, Parameters, StatusCode};
+use crate::sip::{Method, Parameters, Reason, StatusCode};
 
 rule! {
     /// The session timer ran out, because nobody refreshed it.
@@ -28,7 +31,8 @@ rule! {
     /// Look at the refresher that Session-Expires names: enable session timers there or switch them off on both sides.
     ///
     /// ## When it would be wrong
-    /// A person may hang up at that moment by chance; if it happens again at the same time, it is no chance.
+    /// A person may hang up at that moment by chance; if it happens again at the same time, it is no chance. Where the
+    /// Reason of the BYE names another ground, that one counts.
     ///
     /// ## References
     /// RFC 4028 §7.2, §9, §10
@@ -37,6 +41,25 @@ rule! {
 
 /// How exactly a BYE must hit the moment.
 const TOLERANCE: f64 = 2.0;
+/// Causes of Q.850 with which a session timer may end a call too: a fault that passes, a timer, the protocol.
+const OF_TIMERS: [u32; 3] = [41, 102, 111];
+/// What a Reason says, in lower case, that names no ground, or the timer.
+const SAYS_LITTLE: [&str; 14] = [
+    "normal",
+    "clear",
+    "releas",
+    "terminat",
+    "disconnect",
+    "hangup",
+    "hung up",
+    "call ended",
+    "unspecified",
+    "interworking",
+    "timer",
+    "timeout",
+    "expir",
+    "refresh",
+];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let lapse = Lapse::of(case)?;
@@ -99,8 +122,10 @@ impl<'a> Lapse<'a> {
         let (seconds, refresher) = read(&agreed.message.header("Session-Expires")?)?;
         let moment = Expiry::at(bye.place.time.since(agreed.place.time), seconds)?;
         let by_refresher = from_tag(bye) == refresher_tag(agreed, refresher.as_deref());
-        let is_stated = case.reasons(bye).iter().any(|reason| reason.sip() == Some(408))
-            || bye.message.header("Reason").is_some_and(|reason| reason.to_ascii_lowercase().contains("session"));
+        let is_stated = is_stated(case, bye);
+        if !is_stated && names_another_ground(case, bye) {
+            return None;
+        }
         if by_refresher && !is_stated && moment == Expiry::Before {
             return None;
         }
@@ -151,6 +176,33 @@ impl<'a> Lapse<'a> {
             self.forced.map(|request| blames(request, agreed)).unwrap_or_default()
         )
     }
+}
+
+/// True if the Reason of a BYE names the timer.
+fn is_stated(case: &Case<'_>, bye: &Heard) -> bool {
+    let names_timer = |reason: &Reason| reason.sip() == Some(408) || words_of(reason).contains("session");
+    case.reasons(bye).iter().any(|reason| names_timer(reason) && !is_cut_off(reason) && !speaks_of_media(reason))
+}
+
+/// True if the Reason of a BYE says that the call ended for something else than a timer (RFC 3326 §2): a fault, want
+/// of media, the word of a user, or anything in words of its own.
+fn names_another_ground(case: &Case<'_>, bye: &Heard) -> bool {
+    let is_of_timer = |reason: &Reason| reason.q850().is_some_and(|cause| OF_TIMERS.contains(&cause));
+    let names_it = |reason: &Reason| {
+        let is_known = is_fault(reason) && !is_of_timer(reason);
+        let is_of_device = reason.release_cause().is_some();
+        is_known || is_cut_off(reason) || is_of_device || speaks_of_media(reason) || has_own_words(reason)
+    };
+    case.reasons(bye).iter().any(names_it)
+}
+
+/// True if the text of a Reason is neither the name of its cause, nor one of those that stacks write into every BYE,
+/// nor about a timer.
+fn has_own_words(reason: &Reason) -> bool {
+    let said = words_of(reason);
+    let name = reason.q850().and_then(|cause| u8::try_from(cause).ok()).and_then(q850);
+    let is_name = said == "ok" || name.is_some_and(|known| known.name.eq_ignore_ascii_case(&said));
+    !said.is_empty() && !is_name && !SAYS_LITTLE.iter().any(|known| said.contains(known))
 }
 
 /// True if the 2xx to this request makes a side refresh that does not say that it can (RFC 4028 §9, table 2).

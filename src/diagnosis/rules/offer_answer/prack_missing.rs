@@ -5,6 +5,7 @@ use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::to_tag;
 use crate::diagnosis::options::{knows_option, names_option};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::cseq_regressed::is_refused_for_number;
 use crate::diagnosis::targets::{CONTACT, FirstHop, RECORD_ROUTE, address, has_passed_proxy};
 use crate::diagnosis::words::{destination_field, is_private, length};
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
@@ -44,6 +45,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let seen = Unconfirmed::of(case)?;
+    if seen.refused.is_some_and(|prack| is_refused_for_number(case, prack)) {
+        return None; // cseq-regressed: who refused it is right.
+    }
     let (role, culprit) = seen.culprit(case);
     let finding = Finding::of(&RULE, seen.confidence(case))
         .explains(seen.end.and_then(|end| end.message.status()))
@@ -70,6 +74,8 @@ struct Unconfirmed<'a> {
     prack: Option<&'a Heard>,
     /// How that one was refused.
     refusal: Option<&'a Heard>,
+    /// The transaction of that.
+    refused: Option<&'a Transaction>,
     /// A PRACK with another number.
     other: Option<&'a Heard>,
     astray: Option<Astray<'a>>,
@@ -92,6 +98,7 @@ impl<'a> Unconfirmed<'a> {
             end: case.call.final_of(transaction),
             prack,
             refusal,
+            refused: asked.filter(|_| refusal.is_some()).map(|asked| asked.transaction),
             other: prack_with_other_number(case, transaction, response),
             astray: prack.filter(|_| refusal.is_none()).and_then(|prack| Astray::of(case, response, prack)),
             is_unoffered: !offers_reliability(invite),
@@ -380,6 +387,11 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
             names_option(response, "Require", "100rel") && !is_confirmed(case, response)
         })
         .last()
+}
+
+/// True if this is the PRACK that was to confirm a provisional response, which was repeated in vain all the same.
+pub(in crate::diagnosis::rules) fn is_in_vain(case: &Case<'_>, prack: &Heard) -> bool {
+    Unconfirmed::of(case).and_then(|seen| seen.prack).is_some_and(|known| known.id == prack.id)
 }
 
 /// True if an INVITE offers reliable provisional responses, or may do so behind the cut (RFC 3262 §3).

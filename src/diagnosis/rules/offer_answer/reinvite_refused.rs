@@ -7,7 +7,7 @@ use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
 use crate::diagnosis::words::{length, list, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::{Media, Sdp};
-use crate::sip::{Method, StatusCode};
+use crate::sip::{Method, Reason, StatusCode};
 
 rule! {
     /// A change of a running call was refused, and the call went on.
@@ -28,7 +28,8 @@ rule! {
     /// itself is not at fault.
     ///
     /// ## When it would be wrong
-    /// If a BYE follows at once, the refusal may have ended the call.
+    /// If a BYE follows at once, the refusal may have ended the call; it has, where the Reason of the BYE names its
+    /// code.
     ///
     /// ## References
     /// RFC 3261 §14.1, §14.2
@@ -43,48 +44,17 @@ const OTHER_MATTERS: [u16; 9] = [401, 407, 408, 422, 481, 487, 491, 500, 503];
 const PASSING: [u16; 2] = [500, 503];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let (transaction, request, response) = refused(case)?;
-    let status = response.message.status()?;
-    let wanted = what_was_wanted(case, request);
-    let accepted_later = case.call.transactions.iter().any(|later| {
-        later.id > transaction.id
-            && matches!(later.method, Method::Invite | Method::Update)
-            && later.in_dialog
-            && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
-    });
-    let bye = bye_soon_after(case, response);
-    let fax = Sdp::of(&request.message)
-        .is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
-    if fax && !accepted_later {
-        return None; // fax-switch-failed tells more.
-    }
-    if bye.is_some() && is_failed_refresh(case, request) {
-        return None; // session-refresh-failed: it ended the call.
-    }
-    let after = match (accepted_later, bye) {
-        (true, _) => ": the change failed, not the call. A later change was accepted, and the call went on.".to_owned(),
-        (false, Some(bye)) => format!(
-            ". {} ended the call {} later, so the refusal may be the reason.",
-            sentence(&case.side(bye).named(bye)),
-            length(bye.place.time.since(response.place.time))
-        ),
-        (false, None) => {
-            ": the change failed, not the call. The call itself goes on as it was (RFC 3261 §14.1).".to_owned()
-        }
-    };
-    let finding = Finding::of(&RULE, Confidence::Proven).about(status);
-    let finding = match bye.is_some() && !accepted_later {
-        true => finding
-            .severity(Severity::Warning)
-            .titled("A change of a running call was refused, and the call was ended soon after."),
-        false => finding,
-    };
-    let mut finding = finding
+    let refusal = Refusal::of(case)?;
+    let Refusal { request, response, status, .. } = refusal;
+    let what = if *request.message.method()? == Method::Update { "an UPDATE" } else { "a re-INVITE" };
+    let mut finding = refusal
+        .judged(Finding::of(&RULE, Confidence::Proven))
         .sender(Role::Uas, response)
         .because(format!(
-            "{} refused {} {wanted} with {status}{after}",
+            "{} refused {what} {} with {status}{}",
             response.path.source,
-            if transaction.method == Method::Update { "an UPDATE" } else { "a re-INVITE" }
+            what_was_wanted(case, request),
+            refusal.aftermath(case)
         ))
         .fix(cure(case, request, response))
         .claim_method(request, "a change of the running call")
@@ -93,7 +63,81 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(media) = Sdp::of(&request.message).and_then(|sdp| sdp.media.first()) {
         finding = finding.claim(request, "sdp.media", media.line.clone(), "what was asked for");
     }
+    if let Some((bye, reason)) = refusal.bye.zip(refusal.stated) {
+        let says = "why it ended the call, as its sender says";
+        finding = finding.claim_header_with(bye, "Reason", &reason.protocol, says);
+    }
     Some(finding.refuted("no-common-codec", "the call had been answered with a codec before"))
+}
+
+/// A change of a running call that was refused, and what came of the call.
+struct Refusal<'a> {
+    request: &'a Heard,
+    response: &'a Heard,
+    status: StatusCode,
+    /// True if another change of the call was accepted after it.
+    accepted_later: bool,
+    /// The BYE that may be because of it.
+    bye: Option<&'a Heard>,
+    /// What it says of that, if it does.
+    stated: Option<&'a Reason>,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(case: &Case<'a>) -> Option<Refusal<'a>> {
+        let (transaction, request, response) = refused(case)?;
+        let status = response.message.status()?;
+        let accepted_later = case.call.transactions.iter().any(|later| {
+            later.id > transaction.id
+                && matches!(later.method, Method::Invite | Method::Update)
+                && later.in_dialog
+                && case.call.final_status_of(later).is_some_and(StatusCode::is_success)
+        });
+        let fax = Sdp::of(&request.message)
+            .is_some_and(|sdp| sdp.media.iter().any(|media| media.kind == "image" && media.port != 0));
+        if fax && !accepted_later {
+            return None; // fax-switch-failed tells more.
+        }
+        let bye = bye_soon_after(case, response);
+        if bye.is_some() && is_failed_refresh(case, request) {
+            return None; // session-refresh-failed: it ended the call.
+        }
+        let names_it = |reason: &&Reason| reason.sip() == Some(status.get().into());
+        let stated = bye.and_then(|bye| case.reasons(bye).iter().find(names_it));
+        Some(Refusal { request, response, status, accepted_later, bye, stated })
+    }
+
+    /// What it did to the call: ended it, where the BYE says so (RFC 3326 §2).
+    fn judged(&self, finding: Finding) -> Finding {
+        let title = "A change of a running call was refused, and the call was ended soon after.";
+        match self.bye {
+            _ if self.accepted_later => finding.about(self.status),
+            Some(_) if self.stated.is_some() => finding
+                .explains(Some(self.status))
+                .drops_the_call()
+                .titled("A change of a running call was refused, and the call was ended for that."),
+            Some(_) => finding.about(self.status).severity(Severity::Warning).titled(title),
+            None => finding.about(self.status),
+        }
+    }
+
+    fn aftermath(&self, case: &Case<'_>) -> String {
+        let Some(bye) = self.bye.filter(|_| !self.accepted_later) else {
+            return match self.accepted_later {
+                true => ": the change failed, not the call. A later change was accepted, and the call went on.".into(),
+                false => ": the change failed, not the call. The call itself goes on as it was (RFC 3261 §14.1).".into(),
+            };
+        };
+        let why = match self.stated.is_some() {
+            true => "and its BYE names the refusal as the reason",
+            false => "so the refusal may be the reason",
+        };
+        format!(
+            ". {} ended the call {} later, {why}.",
+            sentence(&case.side(bye).named(bye)),
+            length(bye.place.time.since(self.response.place.time))
+        )
+    }
 }
 
 /// True if another change follows, by whichever side.
@@ -140,9 +184,10 @@ fn changes_a_call(case: &Case<'_>, update: &Heard) -> bool {
     Sdp::of(&update.message).is_some() && case.answer().is_some_and(|(_, success)| success.place < update.place)
 }
 
-/// What was agreed on before a request.
+/// What was agreed on before a request, on its leg.
 fn in_force_before<'a>(case: &Case<'a>, request: &Heard) -> Option<Exchange<'a>> {
-    case.exchanges().into_iter().rfind(|one| one.answer.place < request.place)
+    let on_leg = case.exchanges_on(request.message.call_id());
+    on_leg.into_iter().rfind(|one| one.answer.place < request.place)
 }
 
 /// What to do: the media that the call has are no feature to be switched off. Where their codec is not offered again,

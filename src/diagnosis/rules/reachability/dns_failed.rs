@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::{Heard, Lookup, Transaction};
+use crate::call::{Failure, Heard, Lookup, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{layer, length, times};
@@ -23,7 +23,8 @@ rule! {
     ///
     /// ## Evidence
     /// A query for the domain of the request, by the one who sent or refused it, answered with NXDOMAIN or SERVFAIL, or
-    /// not at all; or of any other name, while a server had the request that it then refused with 478. An answer that
+    /// not at all; or of any other name, while a server had the request that it then refused with 478, or with a code
+    /// that it may make of that, and it sent the request nowhere. An answer that
     /// took more than a second made the call late. An SRV answer with a server of a lower priority number than the one
     /// to which the request went, and no packet to that server; or with another port of the host to which the request
     /// went, from where nothing came.
@@ -50,6 +51,15 @@ const LOST: Duration = Duration::from_secs(5);
 
 /// Codes of those who find no way on. Any other one was made by somebody who was reached.
 const OF_LOST_WAY: [u16; 14] = [400, 404, 408, 410, 416, 430, 477, 478, 480, 500, 502, 503, 504, 604];
+
+/// Codes with which a server refuses what it could not send on, whatever the reason.
+const OF_SILENCE: [u16; 7] = [408, 477, 480, 500, 502, 503, 504];
+
+/// Causes of Q.850 that go with that: no route, no subscriber, a destination or network out of order, or none at all.
+const OF_NO_WAY: [u32; 10] = [0, 2, 3, 16, 20, 27, 31, 38, 41, 127];
+
+/// A refusal that comes of a look-up comes within this time after its end.
+const RIGHT_AFTER: Duration = Duration::from_secs(2);
 
 /// What Kamailio answers when it cannot resolve the name of the next hop.
 const UNRESOLVABLE: u16 = 478;
@@ -81,25 +91,9 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         // The one who refused the request had to find the next server.
         let of_request =
             for_names(lookups.of_client(response.path.source.ip(), request.place.time, response.place.time), request);
-        // Who says that it could not resolve a name may have asked for another one than that of the request, from
-        // another of its addresses.
-        let meanwhile = || {
-            let says_so = response.message.status().is_some_and(|status| status.get() == UNRESOLVABLE);
-            if !says_so {
-                return None;
-            }
-            let all = lookups.between(request.place.time, response.place.time).filter(|one| one.is_for_sip());
-            decided(&all.collect::<Vec<&Lookup>>())
-                .filter(|_| failure.is_some_and(|failure| case.arose_here(failure)))
-        };
-        let (lookup, confidence) = match decided(&of_request) {
-            Some(lookup) => (lookup, None),
-            None => (meanwhile()?, Some(Confidence::Likely)),
-        };
+        let Some(lookup) = decided(&of_request) else { return asked_meanwhile(case, failure?) };
         let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;
-        let finding = found(lookup, fault);
-        let sure = confidence.unwrap_or(finding.confidence);
-        let finding = Finding { confidence: sure, ..finding }.explains(failure.map(|failure| failure.status));
+        let finding = found(lookup, fault).explains(failure.map(|failure| failure.status));
         return Some(
             claim(finding, lookup, fault)
                 .claim_request_uri(request, "where the request has to go")
@@ -122,6 +116,57 @@ fn not_found(case: &Case<'_>) -> Option<Finding> {
         finding = finding.because(format!("{said}: the {} waited for it.", request.message.method()?));
     }
     Some(claim(finding, slow, Fault::Slow).claim_request_uri(request, "the request came after it"))
+}
+
+/// The server that refused a request had asked for another name in vain while it had the request, and sent it nowhere.
+fn asked_meanwhile(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    if !case.arose_here(failure) {
+        return None;
+    }
+    let lookups = case.surroundings.neighbours().lookups();
+    let all = lookups.between(request.place.time, response.place.time).filter(|one| one.is_for_sip());
+    let all: Vec<&Lookup> = all.collect();
+    // Who says that it could not resolve a name may have asked from another of its addresses.
+    let lookup = match failure.status.get() {
+        UNRESOLVABLE => decided(&all),
+        code if OF_SILENCE.contains(&code) => ended_by_lookup(case, failure, &all),
+        _ => None,
+    }?;
+    let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;
+    let finding = found(lookup, fault).explains(Some(failure.status));
+    let said = finding.explanation.raw().trim_end_matches('.').to_owned();
+    let server = response.path.source;
+    let finding = Finding { confidence: Confidence::Likely, ..finding }.because(format!(
+        "{said}. {server} had the {} meanwhile; it is not seen to send it on, and answered {}.",
+        request.message.method()?,
+        failure.status
+    ));
+    Some(
+        claim(finding, lookup, fault)
+            .claim_method(request, "the request that the server had meanwhile")
+            .claim_status(response, "refused right after that")
+            .refuted("server-fault", "the server could not find the name of the next one"),
+    )
+}
+
+/// The look-up of a server by which the sender of a refusal went on to nowhere: no name for SIP that it asked for was
+/// found, and the refusal came right after, with no word of another ground.
+fn ended_by_lookup<'a>(case: &Case<'a>, failure: &Failure, all: &[&'a Lookup]) -> Option<&'a Lookup> {
+    let response = case.response(failure);
+    let own = all.iter().copied().filter(|one| one.client == response.path.source.ip());
+    let mut by_name: BTreeMap<&str, Vec<&Lookup>> = BTreeMap::new();
+    for one in own {
+        by_name.entry(without_service(&one.name)).or_default().push(one);
+    }
+    // The address of any host may be asked for other reasons: only these are known to be of SIP.
+    by_name.retain(|_, of_name| of_name.iter().any(|one| one.name.starts_with("_sip")));
+    let decided: Option<Vec<&Lookup>> = by_name.values().map(|of_name| decided(of_name)).collect();
+    let last = decided?.into_iter().max()?;
+    let is_right_after = last.answer.is_none_or(|(at, ..)| response.place.time.since(at.time) <= RIGHT_AFTER);
+    let names_another = case.q850(response).is_some_and(|cause| !OF_NO_WAY.contains(&cause));
+    let rang = case.ringing(failure.transaction).is_some();
+    (is_right_after && !names_another && !rang).then_some(last)
 }
 
 /// Those of the look-ups that are for a name which a request has to find. Most requests go to addresses, and nobody

@@ -139,10 +139,10 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = match case.private_contact(request) {
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, request.path.source)),
-        None => finding.party(Role::Network, Some(request.path.destination)).because(because).fix(format!(
-            "Check that {} is the right address and port, and that its SIP service runs.",
-            request.path.destination
-        )),
+        None => finding
+            .party(Role::Network, Some(request.path.destination))
+            .because(because)
+            .fix(first_step(case, request, &silent.method)),
     };
     if !case.wants_words() {
         return Some(finding);
@@ -155,6 +155,21 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
         ))
         .next_capture(capture_at(request.path.destination.ip(), request.path));
     Some(prove(finding, case, request))
+}
+
+/// What to look at first: whether anything is there, where nothing of it is heard meanwhile.
+fn first_step(case: &Case<'_>, request: &Heard, method: &Method) -> String {
+    let to = request.path.destination;
+    let heard = case.surroundings.hop(to.ip(), request.path.source.ip());
+    match heard.is_some_and(|seen| seen.surely_within(request.place.time, request.last_place().time)) {
+        true => format!(
+            "Other SIP of {} comes meanwhile, so look there, and at filters on the way, for what drops this {method}: its \
+             size, its body, its caller, or its port ({}).",
+            to.ip(),
+            to.port()
+        ),
+        false => format!("Check that {to} is the right address and port, and that its SIP service runs."),
+    }
 }
 
 /// The request that TCP brought to the innermost hop, which left it without a response on a connection that stood.

@@ -24,8 +24,8 @@ rule! {
     ///
     /// ## Evidence
     /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Where the callee's
-    /// last device had signed off before the call, a REGISTER that took the binding away and its 2xx show why. A
-    /// Warning that speaks of neither names the ground.
+    /// last device had signed off before the call, or another address had removed its registration, a REGISTER that
+    /// took the binding away and its 2xx show why. A Warning that speaks of neither names the ground.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -60,9 +60,11 @@ pub(super) fn says_absent(case: &Case<'_>, response: &Heard) -> bool {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let unreachable = Unreachable::of(case)?;
-    let finding = Finding::of(&RULE, unreachable.confidence())
-        .explains(Some(unreachable.failure.status))
-        .sender(unreachable.role(), unreachable.response);
+    let finding = Finding::of(&RULE, unreachable.confidence()).explains(Some(unreachable.failure.status));
+    let finding = match unreachable.gone().filter(SignedOff::is_from_elsewhere) {
+        Some(gone) => finding.party(Role::Uas, Some(gone.asked.source)),
+        None => finding.sender(unreachable.role(), unreachable.response),
+    };
     if !case.wants_words() {
         return Some(finding);
     }
@@ -127,6 +129,11 @@ impl<'a> Unreachable<'a> {
             None | Some(0 | 16 | 18 | 20 | 31) => Confidence::Likely,
             Some(_) => Confidence::Possible,
         }
+    }
+
+    /// What took the last registration of the callee away.
+    fn gone(&self) -> Option<SignedOff<'a>> {
+        signed_off(self.case).filter(|_| !self.undisturbed && !self.is_device)
     }
 
     fn role(&self) -> Role {
@@ -273,7 +280,7 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn of(unreachable: &Unreachable<'a>) -> Seen<'a> {
         let Unreachable { case, failure, response, absent, undisturbed, is_device, .. } = *unreachable;
-        let gone = signed_off(case).filter(|_| !undisturbed && !is_device);
+        let gone = unreachable.gone();
         let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
         let is_other = !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]);
         let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::auth::{self, Credentials};
 
 rule! {
     /// The caller's identity was refused: withheld, or not one the caller may show.
@@ -10,11 +11,11 @@ rule! {
     ///
     /// ## Why it happens
     /// The caller withholds the number and the callee refuses anonymous calls; or From or P-Asserted-Identity shows a
-    /// number that does not belong to the account.
+    /// number that does not belong to the account, or From another user than the one whose credentials are shown.
     ///
     /// ## Evidence
-    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number; or 480, 486, 600 or 603 that speaks
-    /// of an anonymous call, to a request that withholds the number.
+    /// 433; or 403 whose phrase, Warning or Reason speaks of the caller's number, or of From that does not go with the
+    /// user; or 480, 486, 600 or 603 that speaks of an anonymous call, to a request that withholds the number.
     ///
     /// ## How to fix
     /// Show a number that belongs to the account, in the format that the network wants.
@@ -43,11 +44,36 @@ const WORDS: &[&str] = &[
     " d35",
     " d36",
 ];
+/// How servers say that From shows another user than the one whose credentials came with the request.
+const OF_FROM: &[&str] = &[
+    "=from",
+    "= from",
+    "match from",
+    "matches from",
+    "match the from",
+    "match with from",
+    "from mismatch",
+    "from user mismatch",
+    "from username",
+    "from header",
+    "from-header",
+    "from uri",
+    "from-uri",
+    "use from",
+    "from=",
+    "spoofed from",
+];
 
 /// True if a refusal speaks of the caller's number.
-pub(super) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
+pub(in crate::diagnosis::rules) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
     // The calling line identity (TS 22.081 §1), and the asserted one.
-    is_word(&case.words(response), &["cli", "clid", "pai"]) || case.says_any(response, WORDS)
+    let by_word = || is_word(&case.words(response), &["cli", "clid", "pai"]);
+    by_word() || case.says_any(response, WORDS) || names_from(case, response)
+}
+
+/// True if a refusal says that From does not go with the account.
+fn names_from(case: &Case<'_>, response: &Heard) -> bool {
+    case.says_any(response, OF_FROM)
 }
 
 /// True if a response speaks of the asserted identity (P-Asserted-Identity, RFC 3325 §9.1).
@@ -64,6 +90,12 @@ fn is_word(text: &str, known: &[&str]) -> bool {
 fn withholds(request: &Heard) -> bool {
     request.message.from().is_some_and(|from| from.uri.to_lowercase().contains("anonymous"))
         || request.message.header("Privacy").is_some_and(|value| value.contains("id"))
+}
+
+/// The credentials of a request that are those of another user than the one in From.
+fn other_user(request: &Heard) -> Option<&Credentials> {
+    let from = request.message.from()?.parsed().bare_user().to_owned();
+    auth::credentials(&request.message).first().filter(|shown| !from.is_empty() && shown.username != from)
 }
 
 /// Codes that else speak of the callee.
@@ -109,6 +141,8 @@ struct Refused<'a> {
     is_withheld: bool,
     /// True if it speaks of an asserted identity, and the request carries none.
     lacks_asserted: bool,
+    /// The credentials of the request, if it speaks of From, and they are those of another user.
+    other: Option<&'a Credentials>,
 }
 
 impl<'a> Refused<'a> {
@@ -134,7 +168,8 @@ impl<'a> Refused<'a> {
             true => withholds(before),
             false => shown(before) == shown(request) && !withholds(before),
         });
-        Some(Refused { case, failure, request, response, is_withheld, lacks_asserted })
+        let other = other_user(request).filter(|_| names_from(case, response));
+        Some(Refused { case, failure, request, response, is_withheld, lacks_asserted, other })
     }
 
     fn code(&self) -> u16 {
@@ -157,7 +192,12 @@ impl<'a> Refused<'a> {
                  point, or what is shown is not taken for one",
                 from.uri
             ),
-            (false, _) => format!("From shows {}", from.uri),
+            (false, _) => match self.other {
+                Some(Credentials { username, .. }) => {
+                    format!("From shows {}, and the credentials are those of \"{username}\"", from.uri)
+                }
+                None => format!("From shows {}", from.uri),
+            },
         };
         Some(format!(
             "{} refused the call because of the caller's identity ({}): {what}{}.",
@@ -181,6 +221,11 @@ impl<'a> Refused<'a> {
                 "Look whether a server behind {client} withholds the number (Privacy, From), and let {client} show \
                  one with country code (E.164) in From and P-Asserted-Identity."
             )),
+            (false, _) if self.other.is_some() => finding.fix(format!(
+                "Let {client} show the user of its credentials in From, and the number in P-Asserted-Identity; or \
+                 allow the difference on {}.",
+                self.response.path.source
+            )),
             (false, _) => finding.fix(format!(
                 "Let {client} show a number that belongs to the account, with country code (E.164), in From and \
                  P-Asserted-Identity."
@@ -195,6 +240,13 @@ impl<'a> Refused<'a> {
 
     fn proved(&self, finding: Finding) -> Finding {
         let finding = finding.claim_header(self.request, "From", "who calls, as the request shows it");
+        let finding = match self.other {
+            Some(shown) => {
+                let says = "the credentials are those of another user";
+                finding.claim_auth(self.request, (shown.header, &shown.nonce), "username", says)
+            }
+            None => finding,
+        };
         let finding = match self.is_for_want_of_asserted() {
             true => finding.claim_absent(self.request.place, "P-Asserted-Identity", "the request carries none"),
             false => finding,

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard, Transaction, timer};
 use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::unlisted::unlisted;
 use crate::diagnosis::words::{destination_field, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
@@ -118,7 +119,7 @@ impl<'a> Timeout<'a> {
         if let Some(contact) = self.case.private_contact(self.waited.sent) {
             return contact.told_in(finding, &self.explanation(), (Role::Proxy, proxy));
         }
-        finding
+        let finding = finding
             .party(Role::Uas, Some(next))
             .because(self.explanation())
             .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
@@ -131,7 +132,11 @@ impl<'a> Timeout<'a> {
                 false => {
                     format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
                 }
-            })
+            });
+        match unlisted(self.case, self.waited.sent) {
+            Some(device) => device.told(finding, proxy),
+            None => finding,
+        }
     }
 
     fn proved(&self, finding: Finding) -> Finding {

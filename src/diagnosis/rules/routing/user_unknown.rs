@@ -92,7 +92,7 @@ impl<'a> Unknown<'a> {
 
     fn blamed(&self, finding: Finding) -> Finding {
         if let Some(gone) = &self.gone {
-            return finding.party(Role::Uas, Some(gone.asked.source)).titled("The callee's device had signed off");
+            return finding.party(Role::Uas, Some(gone.asked.source)).titled(gone.title());
         }
         let finding = finding.sender(self.case.role_of_responder(self.response), self.response);
         match &self.bound {

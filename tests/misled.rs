@@ -1,0 +1,147 @@
+//! Calls whose first signs point elsewhere: whom the finding names, how sure it is, and what it says.
+
+mod told;
+
+use sipwhy::diagnosis::{Confidence, Role};
+use told::told;
+
+/// A rule, its story, whom it names, how sure it is, what it says, and what it must not say.
+type Row = (&'static str, &'static str, Role, Confidence, &'static str, &'static str);
+
+const ROWS: &[Row] = &[
+    (
+        "callee-unreachable",
+        "story-removed-by-another-device.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "had removed all registrations of that user (Contact: *), also that of 192.0.2.30:5060, which had 8 min",
+        "signed off",
+    ),
+    (
+        "caller-identity-refused",
+        "story-other-user-in-from.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "the credentials are those of \"101\"",
+        "secret",
+    ),
+    (
+        "credentials-rejected",
+        "story-call-refused-for-good.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "twice with a new challenge, and then with 403",
+        "does not challenge again",
+    ),
+    (
+        "credentials-rejected",
+        "story-call-refused-once.txt",
+        Role::Uac,
+        Confidence::Possible,
+        "once with a new challenge, and then with 403",
+        "does not challenge again",
+    ),
+    (
+        "cseq-regressed",
+        "story-prack.txt",
+        Role::Uac,
+        Confidence::Proven,
+        "never confirmed, and the call was given up",
+        "it takes",
+    ),
+    (
+        "dns-failed",
+        "story-of-the-trunk.txt",
+        Role::Network,
+        Confidence::Likely,
+        "192.0.2.20:5060 had the INVITE meanwhile; it is not seen to send it on, and answered 480",
+        "no device",
+    ),
+    (
+        "ended-by-failure",
+        "story-credit-at-the-timer.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "no credit was left for it",
+        "wish of a party",
+    ),
+    (
+        "ended-by-failure",
+        "story-longest-duration.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "it had lasted as long as it may",
+        "wish of a party",
+    ),
+    (
+        "in-dialog-request-misrouted",
+        "story-strict-router.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "it is of a strict router",
+        "never got the ACK",
+    ),
+    (
+        "reinvite-refused",
+        "story-bye-says-so.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "its BYE names the refusal as the reason",
+        "may be the reason",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-device-not-listed.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "192.0.2.30:5060 had asked to be registered for that user 60 s before the call, and the 200 does not list",
+        "any more",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-device-replaced.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "the 200 did not list 192.0.2.30:5060 any more",
+        "had asked",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-device-signed-off.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "made the 408 itself",
+        "192.0.2.30",
+    ),
+];
+
+#[test]
+fn what_misleads_is_looked_through() {
+    let wrong = ROWS.iter().filter_map(|(rule, story, role, sure, says, must_not)| {
+        let Some(finding) = told(rule, story) else { return Some(format!("{rule}/{story} does not hold")) };
+        let said = finding.explanation.raw();
+        let is_right = finding.party.role == *role && finding.confidence == *sure;
+        let is_told = said.contains(says) && !said.contains(must_not);
+        (!is_right || !is_told).then(|| format!("{rule}/{story}: {:?} {:?} {said}", finding.party, finding.confidence))
+    });
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// What advice says, and what it must not say.
+const ADVISED: &[(&str, &str, &str, &str)] = &[
+    ("next-hop-silent", "story-options-answered.txt", "what drops this INVITE", "right address"),
+    ("reinvite-refused", "story-bye-says-so.txt", "Switch the feature off", "PCMU"),
+    ("ended-by-failure", "story-credit-at-the-timer.txt", "credit and the limits", "Nothing"),
+    ("callee-unreachable", "story-removed-by-another-device.txt", "not send `Contact: *`", "voicemail"),
+    ("cseq-regressed", "story-prack.txt", "CSeq numbers must rise", "100rel"),
+];
+
+#[test]
+fn what_misleads_is_not_advised_on() {
+    let wrong = ADVISED.iter().filter_map(|(rule, story, says, must_not)| {
+        let finding = told(rule, story)?;
+        let steps = finding.fix.iter().map(|step| step.raw()).collect::<Vec<_>>().join(" ");
+        (!steps.contains(says) || steps.contains(must_not)).then(|| format!("{rule}/{story}: {steps}"))
+    });
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+}
