@@ -67,8 +67,8 @@ pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a
 
 /// The refusal of the call that came while a request to the next hop waited: what the one who waited made of it.
 fn told<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
-    let outer = case.outer_failure().filter(|outer| outer.transaction != request.transaction)?;
-    Some(case.response(outer))
+    let arose = case.failure().filter(|arose| arose.transaction != request.transaction)?;
+    Some(case.response(arose))
 }
 
 /// How sure it is that nothing came back: until the call was refused, or in the whole time of a transaction.
@@ -208,14 +208,12 @@ fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
         return None;
     }
     let deciding = case.deciding()?;
-    let refused = case.outer_failure();
-    let made_of_silence = refused.is_some_and(|outer| {
-        may_be_of_silence(outer.status) && case.failure().is_some_and(|arose| arose.response == outer.response)
-    });
-    if deciding.in_dialog || (!deciding.finals.is_empty() && !made_of_silence) {
+    // What the one before the silence told its own client may have been made into another code further on.
+    let refused = case.failure().filter(|arose| may_be_of_silence(arose.status));
+    if deciding.in_dialog || (!deciding.finals.is_empty() && refused.is_none()) {
         return None;
     }
-    let mut at = deciding;
+    let mut at = refused.map_or(deciding, |arose| case.call.transaction(arose.transaction));
     for _ in 0..32 {
         if !case.has_response(at) && case.call.downstream_of(at.id).next().is_none() {
             return Some(at);
