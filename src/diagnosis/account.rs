@@ -60,7 +60,7 @@ impl Case<'_> {
     /// True if a call was refused for the account by which it came, as far as its words tell: one whose callee has a
     /// device there, or rang, may be that of the callee, and so may one that is asked for by a name.
     pub(crate) fn is_refused_for_account(&self, failure: &Failure) -> bool {
-        let code = failure.status.get();
+        let code = self.code(failure);
         let is_call = matches!(self.call.kind, Kind::Call | Kind::Message);
         if !is_call || !matches!(code, 404 | 480 | 603 | 604) || !self.names_account(self.response(failure)) {
             return false;

@@ -10,6 +10,7 @@ use crate::call::{
     back_off_of,
 };
 use crate::capture::{Place, Timestamp};
+use crate::diagnosis::behind::Behind;
 use crate::diagnosis::capture_case::{Tally, Witness};
 use crate::diagnosis::finding::{Confidence, Finding, Role};
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
@@ -23,6 +24,10 @@ pub(crate) const ENOUGH_REPEATS: u32 = 2;
 
 /// Who is busy, or not there, is told to be so within this time.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// Retry-After counts in whole seconds (RFC 3261 §20.33): who keeps it may come a little early by the clock of a
+/// capture.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// An exchange that tells its caller what happened behind it does so within this time.
 const TOLD_AT_ONCE: Duration = Duration::from_millis(500);
@@ -49,6 +54,8 @@ pub struct Case<'a> {
     failure: Option<(&'a Failure, &'a Failure)>,
     /// True if the response that decided says nothing in words, beyond its code.
     is_refusal_silent: bool,
+    /// What its Reason names that happened behind the one who refused.
+    behind: Option<Behind>,
     /// What the calls before and beside this one tell.
     tally: Option<&'a Tally>,
     wanted: Wanted,
@@ -67,10 +74,13 @@ impl<'a> Case<'a> {
     /// The case of a call.
     pub fn new(call: &'a Call, surroundings: &'a Surroundings, capture: CaptureSeen) -> Case<'a> {
         let (tally, wanted) = (None, Wanted::Words);
-        let case = Case { call, surroundings, capture, failure: None, is_refusal_silent: false, tally, wanted };
+        let (failure, behind, is_refusal_silent) = (None, None, false);
+        let case = Case { call, surroundings, capture, failure, is_refusal_silent, behind, tally, wanted };
         let failure = case.find_outer_failure().map(|outer| (outer, case.find_origin(outer)));
         let is_refusal_silent = failure.is_some_and(|(_, origin)| !case.says_anything(case.response(origin)));
-        Case { failure, is_refusal_silent, ..case }
+        let case = Case { failure, is_refusal_silent, ..case };
+        let behind = failure.filter(|_| !is_refusal_silent).and_then(|(_, origin)| case.find_behind(origin));
+        Case { behind, ..case }
     }
 
     /// The same case, with what was counted over the calls before and beside this one.
@@ -100,6 +110,14 @@ impl<'a> Case<'a> {
     /// responsible.
     pub(crate) fn wants_words(&self) -> bool {
         self.wanted == Wanted::Words
+    }
+
+    /// What a failure's Reason names that happened behind the one who refused.
+    pub(super) fn told_behind(&self, failure: &Failure) -> Option<Behind> {
+        match self.failure {
+            Some((_, arose)) if arose.response == failure.response => self.behind,
+            _ => self.find_behind(failure),
+        }
     }
 
     /// True if the response that decided the failure says nothing in words, beyond its code, as most.
@@ -235,9 +253,9 @@ impl<'a> Case<'a> {
         [outer, arose].into_iter().find(|failure| failure.status.is_challenge())
     }
 
-    /// The failure that decided the outcome, if it has one of these codes where it arose.
+    /// The failure that decided the outcome, if one of these codes tells what happened where it arose.
     pub fn failure_with(&self, codes: &[u16]) -> Option<&'a Failure> {
-        self.failure().filter(|failure| codes.contains(&failure.status.get()))
+        self.failure().filter(|failure| codes.contains(&self.code(failure)))
     }
 
     /// True if the leg on which it arose is joined to the others by a guess.
@@ -431,7 +449,10 @@ impl<'a> Case<'a> {
         let request = self.request(failure)?;
         let (client, server) = (request.path.source.ip(), request.path.destination.ip());
         let of = back_off_of(&request.message);
-        self.surroundings.back_off_in_force(server, client, of, request.place.time)
+        let asked = self.surroundings.back_off_in_force(server, client, of, request.place.time)?;
+        let early = asked.until.since(request.place.time);
+        let is_kept = early < WHOLE_SECOND && early * 2 < asked.until.since(asked.place.time);
+        (!is_kept).then_some(asked)
     }
 
     /// Every value of Reason of a message, read (RFC 3326).

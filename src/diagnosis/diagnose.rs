@@ -112,10 +112,12 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
 }
 
 /// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number
-/// and time taken for one of the call, nothing is proven of the call.
+/// and time taken for one of the call, nothing is proven of the call, nor by a code that somebody else had sent.
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
-    if finding.explains && finding.confidence == Confidence::Proven && case.failed_on_a_guessed_leg() {
+    let is_of_code = || rule.needs.iter().any(|needed| needed.asks_for_codes());
+    let is_of_hearsay = || case.failed_on_a_guessed_leg() || is_of_code() && case.rests_on_what_is_behind(&finding);
+    if finding.explains && finding.confidence == Confidence::Proven && is_of_hearsay() {
         finding.confidence = Confidence::Likely;
     }
     found.push(finding);
@@ -132,6 +134,9 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
         refute(&mut findings, &winner, loser);
     }
     calm_beside_the_end(case, &mut findings);
+    if let Some(cause) = findings.first_mut().filter(|first| first.explains) {
+        case.tell_behind(cause);
+    }
     rivals::add(case, &mut findings);
     software_words::add(case, &mut findings);
     let outcome = outcome(case, &findings);

@@ -5,7 +5,7 @@
 //! calls that show it. One that finds its fault in several ways says what each needs (`needs [480] [REFUSED REASON]`).
 //! A rule that says nothing is asked of every call. Deliberately does not know what any rule makes of what is there.
 
-use crate::call::{Call, Heard, Kind, MessageId, Surroundings, Transaction};
+use crate::call::{Call, Failure, Heard, Kind, MessageId, Surroundings, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::auth::shows_credentials;
 use crate::sip::{ASTERISK_CAUSE, HeaderName, Method, StatusCode};
@@ -132,6 +132,11 @@ impl Facts {
         Facts { shown: self.shown | other.shown, codes: self.codes | other.codes }
     }
 
+    /// True if one of several codes has to decide the call.
+    pub(super) const fn asks_for_codes(self) -> bool {
+        self.codes != 0
+    }
+
     /// False if anything that is needed is not shown.
     pub const fn has(self, needed: Facts) -> bool {
         let has_code = needed.codes == 0 || self.codes & needed.codes != 0;
@@ -168,7 +173,8 @@ impl Facts {
         for heard in &call.messages {
             facts.shown |= Facts::of_message(heard).shown;
         }
-        case.failure().map_or(facts, |failure| facts.and(Facts::code(failure.status.get())))
+        let codes = |failure: &Failure| [failure.status.get(), case.code(failure)].map(Facts::code);
+        case.failure().map(codes).into_iter().flatten().fold(facts, Facts::and)
     }
 
     fn of_surroundings(surroundings: &Surroundings) -> Facts {

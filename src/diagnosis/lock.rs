@@ -34,7 +34,7 @@ const TOO_OFTEN: &[&str] = &[
     "brute force",
 ];
 /// How it says that it has locked somebody, whatever for.
-const LOCKED: &[&str] = &["locked", "lockout", "too many attempts", "temporarily banned"];
+pub(in crate::diagnosis) const LOCKED: &[&str] = &["locked", "lockout", "too many attempts", "temporarily banned"];
 
 /// A 403 that comes of credentials that were wrong before.
 pub(in crate::diagnosis) struct Lock<'a> {

@@ -8,6 +8,7 @@
 mod account;
 mod announced;
 mod answered_legs;
+mod behind;
 mod bound;
 mod branches;
 mod capture_case;

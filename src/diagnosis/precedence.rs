@@ -173,6 +173,7 @@ const CHAINS: &[&[&str]] = &[
     &["prack-missing", "server-fault"],
     &["redirect-target-failed", "request-uri-without-user", "number-not-routable"],
     &["redirect-target-failed", "callee-unreachable"],
+    &["redirect-target-failed", "next-hop-silent"],
     &["redirect-target-failed", "user-unknown"],
     &["redirect-target-failed", "timeout-behind-proxy"],
     // What another branch said tells more than that one was silent.

@@ -1,6 +1,6 @@
 use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::Topic;
-use crate::diagnosis::lock::lock;
+use crate::diagnosis::lock::{LOCKED, lock};
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::caller_identity_refused::speaks_of_caller;
@@ -272,6 +272,11 @@ impl<'a> Refused<'a> {
         }
     }
 
+    /// True if it says that the account is locked.
+    fn is_locked(&self) -> bool {
+        self.case.says_any(self.response, LOCKED)
+    }
+
     /// What the refusal means.
     fn meaning(&self) -> String {
         let user = &self.shown.username;
@@ -282,6 +287,9 @@ impl<'a> Refused<'a> {
             Ground::Challenge => "the device could not tell by its card that the challenge comes from its own \
                                   network: most likely the key on the card and that in the subscriber database differ"
                 .to_owned(),
+            Ground::Account if self.is_locked() => {
+                format!("the account \"{user}\" is locked there, by the server's own words")
+            }
             Ground::Account => {
                 format!("the account \"{user}\" is unknown there or not in use, by the server's own words")
             }
@@ -319,13 +327,19 @@ impl<'a> Refused<'a> {
                 "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber \
                  database behind {server}."
             )),
+            Ground::Account if self.is_locked() => finding
+                .fix(format!("Unlock the account \"{user}\" on {server}, or wait until it does so itself."))
+                .fix(format!(
+                    "Look in the log of {server} who tried \"{user}\" with a wrong secret before: another device with \
+                     an old one, or somebody who guesses."
+                )),
             Ground::Account => finding.fix(format!(
                 "Look whether the account \"{user}\" exists on {server} and is enabled, in the domain \"{realm}\"."
             )),
             Ground::Credentials => finding.fix(sentence(&compare)),
-            Ground::Unsaid if is_of_the_secret_first(case, self.response) => finding
-                .fix(sentence(&compare))
-                .fix(format!("Look on {server} whether {source} may use this account.")),
+            Ground::Unsaid if is_of_the_secret_first(case, self.response) => {
+                finding.fix(sentence(&compare)).fix(format!("Look on {server} whether {source} may use this account."))
+            }
             Ground::Unsaid => finding
                 .fix(format!(
                     "Look on {server} what the account \"{user}\" may do: the number dialled (\"{}\"), the caller's \

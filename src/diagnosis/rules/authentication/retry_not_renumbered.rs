@@ -1,7 +1,7 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Try};
-use crate::sip::HeaderName;
+use crate::sip::{HeaderName, StatusCode};
 
 rule! {
     /// The request came again with credentials, but not as a new request.
@@ -21,15 +21,17 @@ rule! {
     /// Update the client: the retry has to raise CSeq and to keep Call-ID and From tag.
     ///
     /// ## When it would be wrong
-    /// That the retry is not renumbered is seen; that it was refused for that is likely, unless the refusal says so. A
-    /// retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From tag alone is a
-    /// fact and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
+    /// That the retry is not renumbered is seen; that it was refused for that is likely, unless the refusal says so,
+    /// as 482 does. A retransmission is no retry. If the retry was accepted, no harm is done. Another Call-ID or From
+    /// tag alone is a fact and no cause: such a request is no copy of another (RFC 3261 §8.2.2.2).
     ///
     /// ## References
     /// RFC 3261 §22.2, §8.1.3.5, §8.2.2.2
     "A10" "retry-not-renumbered" needs [SEVERAL CHALLENGE CREDENTIALS], check
 }
 
+/// The code with which a server refuses a request that it has under the same CSeq already (RFC 3261 §8.2.2.2).
+const MERGED: u16 = 482;
 /// Words of a refusal that name the number.
 const OF_CSEQ: &[&str] = &["cseq", "out of order", "sequence"];
 
@@ -48,7 +50,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         && case.outer_failure().zip(answer).is_some_and(|(failure, answer)| failure.response == answer.id);
     let client = second.request.path.source;
     // That the request is not renumbered is seen; that the server refused it for that is so only where it says so.
-    let is_sure = !decides || answer.is_some_and(|answer| case.says_any(answer, OF_CSEQ));
+    let is_merged = |answer: &Heard| answer.message.status().map(StatusCode::get) == Some(MERGED);
+    let is_sure = !decides || answer.is_some_and(|answer| is_merged(answer) || case.says_any(answer, OF_CSEQ));
     let finding = Finding::of(&RULE, if is_sure { Confidence::Proven } else { Confidence::Likely });
     let finding = match answer.and_then(|answer| answer.message.status()) {
         Some(status) if decides => finding.explains(Some(status)),

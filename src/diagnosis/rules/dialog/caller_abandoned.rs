@@ -4,7 +4,7 @@ use crate::call::{AnsweredBefore, Heard, Transaction};
 use crate::catalogue::q850;
 use crate::diagnosis::early_end::{CancelSays, EarlyEnd, cancel_says, says_only_cancelled};
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows};
+use crate::diagnosis::words::{a_code, alerts, capture_at, length, shows, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Reason;
 
@@ -64,10 +64,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let announced = announced(case, seen.invite);
     let finding = finding.because(seen.explanation(case, announced));
     let finding = match announced {
-        Some((heard, cause)) => finding
-            .fix(look_behind(heard, cause))
-            .claim_header_with(heard, "Reason", "850", "why the call could not go on (RFC 6432)"),
-        None => finding.fix("Nothing has to be done, if the caller meant to give up."),
+        Some((heard, cause)) => finding.fix(look_behind(heard, cause)).claim_header_with(
+            heard,
+            "Reason",
+            "850",
+            "why the call could not go on (RFC 6432)",
+        ),
+        None => match seen.in_vain {
+            Some(request) => told_in_vain(finding, request, seen.cancel),
+            None => finding.fix("Nothing has to be done, if the caller meant to give up."),
+        },
     };
     let finding = seen.prove(case, finding);
     Some(match seen.by_proxy {
@@ -89,6 +95,8 @@ struct GivenUp<'a> {
     waited: Duration,
     /// What tells how long the call was under way.
     ring: Option<&'a Heard>,
+    /// The request that had been sent on behind it again and again without an answer.
+    in_vain: Option<&'a Heard>,
     /// True if more than 100 came back.
     progress: bool,
     /// True if a proxy may have cancelled.
@@ -113,14 +121,17 @@ impl<'a> GivenUp<'a> {
         let invite = case.call.request_of(deciding)?;
         let (client, server) = (invite.path.source.ip(), invite.path.destination.ip());
         let progresses = |heard: &Heard| heard.message.status().is_some_and(|status| status.get() > 100);
+        let has_progress = case.provisionals(deciding).any(progresses);
+        let ring = case.alerting_or_progress(deciding.id);
         Some(GivenUp {
             cancel,
             reasons,
             before,
             invite: deciding,
             waited: cancel.place.time.since(invite.place.time),
-            ring: case.alerting_or_progress(deciding.id),
-            progress: case.provisionals(deciding).any(progresses),
+            ring,
+            in_vain: sent_on_in_vain(case, deciding, cancel).filter(|_| !has_progress && ring.is_none()),
+            progress: has_progress,
             by_proxy: case.came_through_proxy() && reasons.is_empty(),
             is_cut: cancel.message.has_cut_head(),
             is_one_way: !case.has_response(deciding) && case.surroundings.hop(server, client).is_none(),
@@ -140,7 +151,8 @@ impl<'a> GivenUp<'a> {
 
     /// True if the silence before the CANCEL is what needs explaining.
     fn is_silent(&self) -> bool {
-        self.ring.is_none() && !self.progress && !self.is_one_way && self.waited >= SILENCE
+        let is_explained = self.progress || self.is_one_way || self.in_vain.is_some();
+        self.ring.is_none() && !is_explained && self.waited >= SILENCE
     }
 
     fn explanation(&self, case: &Case<'_>, announced: Option<(&Heard, u8)>) -> String {
@@ -180,6 +192,7 @@ impl<'a> GivenUp<'a> {
             _ if self.is_silent() && self.invite.provisionals.is_empty() => "Until then nothing had come back",
             _ if self.is_silent() => "Until then nothing but 100 had come back",
             Some(_) if announced.is_some() => "Before it, a provisional response had said why the call could not go on",
+            Some(_) if self.in_vain.is_some() => "Until then its way on was silent",
             Some(_) => "Nothing is wrong with that",
             None if self.is_one_way => "Nothing is wrong with that",
             None if !self.invite.acks.is_empty() => {
@@ -220,6 +233,35 @@ impl<'a> GivenUp<'a> {
             None => finding,
         }
     }
+}
+
+/// Copies of a request that are wanted before its silence counts.
+const ENOUGH_COPIES: usize = 3;
+
+/// The request that the callee's side had sent on, in several copies before the CANCEL, without any response to it.
+fn sent_on_in_vain<'a>(case: &Case<'a>, invite: &Transaction, cancel: &Heard) -> Option<&'a Heard> {
+    let silent = case.call.downstream_of(invite.id).filter(|inner| !case.has_response(inner));
+    let sent = silent.filter_map(|inner| case.call.request_of(inner));
+    sent.filter(|request| copies_before(request, cancel) >= ENOUGH_COPIES).last()
+}
+
+fn copies_before(request: &Heard, cancel: &Heard) -> usize {
+    1 + request.repeats.iter().filter(|copy| **copy < cancel.place).count()
+}
+
+/// The finding with what to look at where the way on was silent.
+fn told_in_vain(finding: Finding, request: &Heard, cancel: &Heard) -> Finding {
+    let (sender, next) = (request.path.source, request.path.destination);
+    let copies = u32::try_from(copies_before(request, cancel)).unwrap_or(u32::MAX);
+    let seen = format!(
+        "{} Behind it {sender} had sent the INVITE {} to {next}, and nothing had come back.",
+        finding.explanation.raw(),
+        times(copies)
+    );
+    finding
+        .because(seen)
+        .fix(format!("Look at {next} and at the way there: why does it not answer {sender}?"))
+        .claim_method(request, "the request that was sent on in vain")
 }
 
 /// What to do about a cause that was announced.

@@ -28,8 +28,9 @@ rule! {
     /// maker.
     ///
     /// ## When it would be wrong
-    /// The ACK or BYE may go another way than past the capture. A 2xx that was repeated before the CANCEL came did not
-    /// cross it: it never arrived.
+    /// A CANCEL that was refused with 481 before the 2xx crossed nothing: it was without effect, and the caller still
+    /// has to end the call. The ACK or BYE may go another way than past the capture. A 2xx that was repeated before
+    /// the CANCEL came did not cross it: it never arrived.
     ///
     /// ## References
     /// RFC 3261 §9.1, §15, §13.2.2.4
@@ -59,7 +60,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     {
         return ack.is_some().then(|| ended_by_callee(cancel, success, others));
     }
-    let crossing = Crossing { cancel, success, ack };
+    let refusal = case.call.final_of(case.call.transaction(cancel.transaction));
+    let is_refused = refusal
+        .is_some_and(|heard| heard.message.status().map(StatusCode::get) == Some(481) && heard.place < success.place);
+    let crossing = Crossing { cancel, success, ack, is_refused };
     let finding = match bye {
         Some(bye) => crossing.ended(bye),
         None => crossing.left_standing(case),
@@ -78,6 +82,8 @@ struct Crossing<'a> {
     success: &'a Heard,
     /// The ACK to the 2xx.
     ack: Option<&'a Heard>,
+    /// True if the CANCEL found nothing to cancel, long before the answer (RFC 3261 §9.2).
+    is_refused: bool,
 }
 
 impl<'a> Crossing<'a> {
@@ -87,6 +93,11 @@ impl<'a> Crossing<'a> {
         let (first, second) = if cancel.place < success.place { (cancel, success) } else { (success, cancel) };
         let apart = length(second.place.time.since(first.place.time));
         let (caller, callee) = (cancel.path.source, success.path.source);
+        if self.is_refused {
+            return format!(
+                "The CANCEL of {caller} was refused with 481, so it had no effect; {callee} answered {apart} later"
+            );
+        }
         format!("The CANCEL of {caller} and the answer of {callee} crossed ({apart} apart)")
     }
 

@@ -1,9 +1,11 @@
 use crate::call::Heard;
+use crate::catalogue::q850;
 use crate::diagnosis::dialogs::Side;
 use crate::diagnosis::early_end::EarlyEnd;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Reason;
 
 rule! {
     /// The caller's side ended the call with a BYE before it was answered.
@@ -20,7 +22,8 @@ rule! {
     /// A BYE of either side after a 1xx and before any final response to the INVITE.
     ///
     /// ## How to fix
-    /// Nothing has to be done. If the peer goes on ringing, let the caller's system send CANCEL.
+    /// Nothing has to be done, unless the Reason of the BYE names a fault. If the peer goes on ringing, let the
+    /// caller's system send CANCEL.
     ///
     /// ## When it would be wrong
     /// A BYE that leaves just after a 2xx that was not captured. The 487 to the INVITE refutes that.
@@ -45,21 +48,44 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if case.side(bye) == Side::Callee {
         return Some(of_callee(case, bye, last, confidence, &after));
     }
+    let reason = case.reasons(bye).iter().find(|reason| names_a_ground(reason));
+    let why = match reason {
+        Some(reason) => format!("It says why in its Reason: {}", told(reason)),
+        None => "It gave up; nothing was refused.".to_owned(),
+    };
     let mut finding = Finding::of(&RULE, confidence)
         .explains_calmly(case.call.final_status)
         .party(Role::Uac, Some(bye.path.source))
         .because(format!(
-            "The caller's side ({}) ended the call with BYE {after} after the INVITE, before any answer. It gave up; \
-             nothing was refused.",
+            "The caller's side ({}) ended the call with BYE {after} after the INVITE, before any answer. {why}",
             bye.path.source
-        ))
-        .fix("Nothing has to be done. If the callee goes on ringing, let the caller's system send CANCEL.")
+        ));
+    finding = match reason {
+        Some(_) => finding.fix(format!("Look on {} for what its Reason names.", bye.path.source)),
+        None => finding,
+    };
+    let rest = if reason.is_some() { "" } else { "Nothing has to be done. " };
+    let mut finding = finding
+        .fix(format!("{rest}If the callee goes on ringing, let the caller's system send CANCEL."))
         .claim_method(bye, "the caller's side ends the early dialog")
         .claim_header(bye, "Reason", "why, as its sender says");
     if let Some(last) = last {
         finding = finding.claim_status(last, "the INVITE ends because of it");
     }
     Some(finding.refuted("caller-abandoned", "there is no CANCEL").refuted("released-by", "the call was not answered"))
+}
+
+/// True if a Reason names more than that the call is over.
+fn names_a_ground(reason: &Reason) -> bool {
+    !matches!(reason.q850(), Some(0 | 16 | 31)) && !matches!(reason.sip(), Some(200 | 487))
+}
+
+/// What it names, as the end of a sentence.
+fn told(reason: &Reason) -> String {
+    let cause = reason.cause.map(|cause| format!(" {cause}")).unwrap_or_default();
+    let known = reason.q850().and_then(|cause| q850(u8::try_from(cause).ok()?));
+    let text = reason.text.clone().or_else(|| known.map(|known| known.name.clone()));
+    format!("{}{cause}{}.", reason.protocol, text.map(|text| format!(" (\"{text}\")")).unwrap_or_default())
 }
 
 /// The callee's side may not end a dialog with BYE before it has answered (RFC 3261 §15): it refuses the INVITE.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Stream};
-use crate::catalogue::Topic;
+use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::media::{Talk, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
@@ -28,7 +28,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A user may hang up after just that time of silence. So the time counts only where the side that hangs up was to
-    /// get audio by the offers and answers in force, and nobody was transferred.
+    /// get audio by the offers and answers in force, and nobody was transferred, and where no Reason names another
+    /// ground.
     ///
     /// ## References
     /// RFC 3326 §2; RFC 3550 §6.3.5
@@ -74,7 +75,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let said = case.reasons(bye).iter().find(|reason| speaks_of_media(reason));
     let talk = case.talk();
     let silence = talk.as_ref().and_then(|talk| Silence::before(case, talk, bye));
-    let timeout = silence.as_ref().and_then(|silence| silence.timeout);
+    let names_another = case.reasons(bye).iter().any(names_another_ground);
+    let timeout = silence.as_ref().and_then(|silence| silence.timeout).filter(|_| !names_another);
     let is_coded = case.q850(bye) == Some(CHANNEL_UNAVAILABLE);
     let (sure, why) = match (said, timeout) {
         (Some(reason), _) => (Confidence::Proven, says(reason)),
@@ -155,6 +157,26 @@ fn not_received(case: &Case<'_>, bye: &Heard, reason: &Reason, stream: &Stream) 
         .claim_header_with(bye, "Reason", &reason.protocol, "the reason that it gives");
     claim_packet(finding, stream.last, stream, "the last RTP packet to that side")
         .refuted("session-timer-expired", "its Reason speaks of the media")
+}
+
+/// True if a Reason says why the call is ended, and it is not for want of media: by protocol SIP, or in words that are
+/// not those of a Q.850 cause (RFC 3326 §2).
+fn names_another_ground(reason: &Reason) -> bool {
+    let said = reason.text.as_deref().unwrap_or_default().trim();
+    let is_of_cause = || {
+        let known = reason.q850().and_then(|cause| q850(u8::try_from(cause).ok()?));
+        known.is_none_or(|known| is_name_of(known, said))
+    };
+    let is_in_own_words = !said.is_empty() && reason.q850().is_some() && !is_of_cause();
+    (reason.sip().is_some() || is_in_own_words) && !speaks_of_media(reason)
+}
+
+/// True if a text is no more than the name of a cause, as software writes it.
+fn is_name_of(cause: &Q850Cause, said: &str) -> bool {
+    let said: String = said.chars().map(|letter| if letter == '_' { ' ' } else { letter }).collect();
+    let said = said.to_lowercase();
+    let is_same = |name: &str| name.to_lowercase().replace('_', " ") == said;
+    is_same(&cause.name) || cause.names.iter().any(|name| is_same(name)) || said.contains("normal")
 }
 
 /// What such a Reason says, as a sentence.

@@ -67,7 +67,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// What marks the response as made by analytics.
 pub(super) fn mark(case: &Case<'_>, response: &Heard) -> Option<String> {
-    if response.message.status()?.get() == 608 {
+    let is_named = || case.reasons(response).iter().any(|reason| reason.sip() == Some(608));
+    if response.message.status()?.get() == 608 || is_named() {
         return Some("(rejected by an analytics engine, RFC 8688)".into());
     }
     let by_reason = case.reasons(response).iter().find_map(|reason| {

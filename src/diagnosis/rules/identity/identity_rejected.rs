@@ -74,7 +74,7 @@ impl<'a> Rejected<'a> {
     fn of(case: &'a Case<'a>) -> Option<Rejected<'a>> {
         let failure = case.failure_with(&[403, 428, 436, 437, 438])?;
         let response = case.response(failure);
-        let status = failure.status.get();
+        let status = case.code(failure);
         let is_stale = response.message.reason_phrase().trim().eq_ignore_ascii_case("Stale Date");
         let by_reason = case.reasons(response).iter().find_map(stir).filter(|_| status == 403 && !is_stale);
         if status == 403 && !is_stale && by_reason.is_none() {
@@ -99,7 +99,7 @@ impl<'a> Rejected<'a> {
 
     /// The code of STIR.
     fn code(&self) -> u32 {
-        self.by_reason.unwrap_or(self.failure.status.get().into())
+        self.by_reason.unwrap_or(self.case.code(self.failure).into())
     }
 
     /// What is said of a signature is said of one that was added behind this point.
@@ -164,9 +164,7 @@ impl<'a> Rejected<'a> {
     fn advised(&self, finding: Finding) -> Finding {
         let server = self.response.path.source;
         let finding = match (self.code(), &self.identity) {
-            (428, None) => {
-                finding.fix("Sign the call: let the caller's network add an Identity header (STIR/SHAKEN).")
-            }
+            (428, None) => finding.fix("Sign the call: let the caller's network add an Identity header (STIR/SHAKEN)."),
             (428, Some(_)) => finding.fix(format!(
                 "Look for what removes the Identity header between this point and {server}, or why {server} does not \
                  see it."

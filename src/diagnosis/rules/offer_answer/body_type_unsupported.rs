@@ -30,7 +30,7 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[406, 415])?;
     let (response, request) = (case.response(failure), case.request(failure)?);
-    match failure.status.get() {
+    match case.code(failure) {
         406 => Some(no_answer_accepted(request, response)),
         _ => body_refused(request, response),
     }

@@ -130,7 +130,7 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
     if request.message.is_cut() || Sdp::of(&request.message).is_some() || !request.message.body().is_empty() {
         return None;
     }
-    let fits = matches!(failure.status.get(), 415 | 488 | 606);
+    let fits = matches!(case.code(failure), 415 | 488 | 606);
     let says_so = case.says_any(response, OF_OFFERS);
     let confidence = match (case.says_any(response, OF_NO_OFFER), fits || says_so) {
         (true, _) => Confidence::Proven,

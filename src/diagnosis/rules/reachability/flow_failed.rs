@@ -17,7 +17,7 @@ rule! {
     /// first hop does not know the outbound extension.
     ///
     /// ## Evidence
-    /// The code itself; `reg-id`, `ob` or a Path show that outbound was asked for.
+    /// The code itself, or a Reason that names it; `reg-id`, `ob` or a Path show that outbound was asked for.
     ///
     /// ## How to fix
     /// Let the device register anew, send keep-alives more often, and keep two registrations (`reg-id` 1 and 2). For
@@ -35,18 +35,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[430, 439])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let server = response.path.source;
-    let is_gone = failure.status.get() == 430;
+    let is_gone = case.code(failure) == 430;
     let (first_hop, passed_on) = first_hop(case, request);
     let which = first_hop.filter(|hop| *hop != server).map(|hop| format!(", {hop},")).unwrap_or_default();
     let because = match is_gone {
         true => format!(
-            "{server} answered 430: the connection over which {} registered is gone, and with it the way to the \
+            "{server} answered {}: the connection over which {} registered is gone, and with it the way to the \
              device.",
+            failure.status,
             case.callee(failure)
         ),
         false => format!(
-            "{server} answered 439: the device asked for a registration that uses its own connection (outbound), and \
-             the first proxy on its way{which} does not support that."
+            "{server} answered {}: the device asked for a registration that uses its own connection (outbound), and \
+             the first proxy on its way{which} does not support that.",
+            failure.status
         ),
     };
     let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status)).because(because);

@@ -7,7 +7,7 @@ use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The next hop gives no answer at all.
@@ -75,7 +75,7 @@ pub(in crate::diagnosis::rules) fn unanswered<'a>(case: &Case<'a>) -> Option<&'a
 
 /// True unless the call was refused with what is the word of a callee.
 fn is_usual(case: &Case<'_>) -> bool {
-    case.outer_failure().is_none_or(|outer| may_be_of_silence(outer.status))
+    case.failure().is_none_or(|arose| may_be_of_silence(arose.status))
 }
 
 /// True if the request was repeated until the call was refused. Who has any response to its INVITE does not repeat it
@@ -89,8 +89,8 @@ fn gave_up_waiting(request: &Heard, told: &Heard) -> bool {
 
 /// The refusal of the call that came while a request to the next hop waited: what the one who waited made of it.
 fn told<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
-    let outer = case.outer_failure().filter(|outer| outer.transaction != request.transaction)?;
-    Some(case.response(outer))
+    let arose = case.failure().filter(|arose| arose.transaction != request.transaction)?;
+    Some(case.response(arose))
 }
 
 /// How sure it is that nothing came back: until the call was refused, or in the whole time of a transaction.
@@ -249,15 +249,13 @@ fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
         return None;
     }
     let deciding = case.deciding()?;
-    let refused = case.outer_failure();
-    let made_of_silence = refused.is_some_and(|outer| {
-        let may_be = may_be_of_silence(outer.status) || WORDS_OF_A_CALLEE.contains(&outer.status.get());
-        may_be && case.failure().is_some_and(|arose| arose.response == outer.response)
-    });
-    if deciding.in_dialog || (!deciding.finals.is_empty() && !made_of_silence) {
+    // What the one before the silence told its own client may have been made into another code further on.
+    let may_be = |status: StatusCode| may_be_of_silence(status) || WORDS_OF_A_CALLEE.contains(&status.get());
+    let refused = case.failure().filter(|arose| may_be(arose.status));
+    if deciding.in_dialog || (!deciding.finals.is_empty() && refused.is_none()) {
         return None;
     }
-    let mut at = deciding;
+    let mut at = refused.map_or(deciding, |arose| case.call.transaction(arose.transaction));
     for _ in 0..32 {
         if !case.has_response(at) && case.call.downstream_of(at.id).next().is_none() {
             return Some(at);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, Outcome, Transaction};
+use crate::call::{Heard, MessageId, Outcome, Transaction};
 use crate::capture::Timestamp;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
@@ -20,7 +20,7 @@ rule! {
     ///
     /// ## Evidence
     /// A 100, then nothing for 10 seconds or more until a CANCEL, a 408 or 504, or the end of the wait; no other
-    /// response on any hop of the call.
+    /// response on any hop of the call. Or until another refusal, where its Reason names 408 or 504.
     ///
     /// ## How to fix
     /// Look behind the hop that sent the 100: capture there, and see where it sent the INVITE.
@@ -37,6 +37,7 @@ rule! {
 const SILENCE: Duration = Duration::from_secs(10);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    // Busy may be what was made of a timeout behind.
     use Outcome::{Busy, Cancelled, Failed, Unanswered, Unfinished};
     if !matches!(case.call.outcome, Failed | Unanswered | Cancelled | Unfinished | Busy) {
         return None;
@@ -48,7 +49,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let end = end_of_wait(case, request);
     let silence = end.time.since(trying.place.time);
     let is_silent_to_the_end = matches!(end.kind, Kind::EndOfCapture);
-    if silence < SILENCE || (is_silent_to_the_end && is_cut_off(case, request, end.time)) || !end.is_of_silence() {
+    if silence < SILENCE || (is_silent_to_the_end && is_cut_off(case, request, end.time)) || !end.is_of_silence(case) {
         return None;
     }
     let (hop, method) = (trying.path.source, &deciding.method);
@@ -151,9 +152,17 @@ enum Kind<'a> {
 }
 
 impl End<'_> {
-    /// True unless a response ended the wait that tells of something else.
-    fn is_of_silence(&self) -> bool {
-        self.status().is_none_or(|status| matches!(status.get(), 408 | 487 | 504))
+    /// True unless a response ended the wait that tells of something else, by its code or its Reason.
+    fn is_of_silence(&self, case: &Case<'_>) -> bool {
+        let told = |status: StatusCode| match case.failure().filter(|failure| self.is_response(failure.response)) {
+            Some(failure) => case.code(failure),
+            None => status.get(),
+        };
+        self.status().is_none_or(|status| matches!(told(status), 408 | 487 | 504))
+    }
+
+    fn is_response(&self, id: MessageId) -> bool {
+        matches!(self.kind, Kind::Response(response, _) if response.id == id)
     }
 
     fn status(&self) -> Option<StatusCode> {

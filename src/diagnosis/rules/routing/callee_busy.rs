@@ -30,7 +30,8 @@ rule! {
     /// Call again later, or allow the callee a second call or a diversion on busy.
     ///
     /// ## When it would be wrong
-    /// After ringing a 486 is mostly a person who pressed reject: `rejected-by-callee`.
+    /// After ringing a 486 is mostly a person who pressed reject: `rejected-by-callee`. Where its Reason names another
+    /// code, or a Q.850 cause that does not go with it, that is what happened.
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.4.24, §21.6.1; RFC 3398 §7.2.4.1
@@ -42,9 +43,8 @@ const OF_DEVICE: &str = "Max Calls";
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let busy = Busy::of(case)?;
-    let finding = Finding::of(&RULE, busy.confidence())
-        .explains(Some(busy.failure.status))
-        .sender(Role::Uas, busy.response);
+    let finding =
+        Finding::of(&RULE, busy.confidence()).explains(Some(busy.failure.status)).sender(Role::Uas, busy.response);
     if !case.wants_words() {
         return Some(finding);
     }
@@ -79,7 +79,7 @@ impl<'a> Busy<'a> {
     fn of(case: &'a Case<'a>) -> Option<Busy<'a>> {
         let failure = case.failure()?;
         let response = case.response(failure);
-        let code = failure.status.get();
+        let code = case.code(failure);
         let ringing = case.ringing(failure.transaction);
         let is_busy = match (code, case.telling_cause(response)) {
             (_, Some(17)) => code >= 400,
@@ -266,9 +266,7 @@ impl<'a> Busy<'a> {
             (Some(17), _) => "Q.850 cause 17 says busy",
             _ if self.told.is_some() => "the Reason says busy",
             (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",
-            _ if self.is_late() => {
-                "nothing says that a device rang; it is not excluded where the call was sent on to"
-            }
+            _ if self.is_late() => "nothing says that a device rang; it is not excluded where the call was sent on to",
             (_, None) => "nothing rang, so nobody could reject the call by hand",
         }
     }

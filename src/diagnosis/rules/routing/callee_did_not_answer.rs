@@ -33,9 +33,8 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let unanswered = Unanswered::of(case)?;
     let (failure, response) = (unanswered.failure, unanswered.response);
-    let finding = Finding::of(&RULE, unanswered.confidence())
-        .explains(Some(failure.status))
-        .sender(Role::Uas, response);
+    let finding =
+        Finding::of(&RULE, unanswered.confidence()).explains(Some(failure.status)).sender(Role::Uas, response);
     if !case.wants_words() {
         return Some(finding);
     }
@@ -80,7 +79,7 @@ impl<'a> Unanswered<'a> {
             true => case.alerting_or_progress(failure.transaction),
             false => case.rang_or_waited(failure),
         };
-        if !says_no_answer && (failure.status.get() != 480 || ringing.is_none()) {
+        if !says_no_answer && (case.code(failure) != 480 || ringing.is_none()) {
             return None;
         }
         // Who is absent was not rung: what came before was an announcement.

@@ -23,7 +23,8 @@ rule! {
     /// No device of the callee is registered, or it is set to do not disturb, or the network knows no way to it now.
     ///
     /// ## Evidence
-    /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Where the callee's
+    /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Or another code,
+    /// where its Reason names 480, or the Q.850 cause 18 that does not go with that code. Where the callee's
     /// last device had signed off before the call, or another address had removed its registration, a REGISTER that
     /// took the binding away and its 2xx show why. A Warning that speaks of neither names the ground.
     ///
@@ -103,7 +104,7 @@ impl<'a> Unreachable<'a> {
         let told = case.told(response);
         let cause = told.map(|told| told.cause);
         // Subscriber absent says it whatever the code is.
-        if failure.status.get() != 480 && cause != Some(20) {
+        if case.code(failure) != 480 && cause != Some(20) {
             return None;
         }
         let absent = says_absent(case, response);

@@ -41,6 +41,10 @@ const WORDS: &[&str] = &[
     "origination number",
     "asserted",
     "anonym",
+    "caller not allowed",
+    "caller is not allowed",
+    "caller not permitted",
+    "caller not accepted",
     " d35",
     " d36",
 ];
@@ -149,7 +153,7 @@ impl<'a> Refused<'a> {
     fn of(case: &'a Case<'a>) -> Option<Refused<'a>> {
         let failure = case.failure_with(&[403, 433, 480, 486, 600, 603])?;
         let (request, response) = (case.request(failure)?, case.response(failure));
-        let holds = match failure.status.get() {
+        let holds = match case.code(failure) {
             433 => true,
             403 => speaks_of_caller(case, response),
             _ => rejects_anonymous(case, failure),
@@ -234,7 +238,9 @@ impl<'a> Refused<'a> {
         let server = self.response.path.source;
         finding.fix(match self.is_for_want_of_asserted() {
             true => format!("Ask the operator of {server} which numbers the account may assert."),
-            false => format!("If the number is right, ask the operator of {server} which numbers the account may show."),
+            false => {
+                format!("If the number is right, ask the operator of {server} which numbers the account may show.")
+            }
         })
     }
 
@@ -258,4 +264,3 @@ impl<'a> Refused<'a> {
             .claim_own_words(self.case, self.response)
     }
 }
-

@@ -1,3 +1,4 @@
+use crate::call::Failure;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Severity};
 use crate::sip::Reason;
@@ -49,16 +50,8 @@ const CODES: &[(u32, &str, &[u16])] = &[
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
-    let response = case.response(failure);
-    // Only a Reason is a translation: what Asterisk adds in a header of its own is the cause itself.
-    let cause = case.reasons(response).iter().find_map(Reason::q850)?;
-    let (_, meaning, codes) = CODES.iter().find(|(known, ..)| *known == cause)?;
-    let code = failure.status.get();
-    let has_location = case.reasons(response).iter().any(|reason| reason.location.is_some());
-    // Asterisk sends 603 for every cause that it has no code for.
-    if codes.contains(&code) || has_location || code == 603 || code == 487 || code < 400 {
-        return None;
-    }
+    let (response, code) = (case.response(failure), failure.status.get());
+    let (cause, meaning, codes) = disagreeing(case, failure)?;
     let responder = response.path.source;
     let because = format!(
         "{responder} sent {code} with Q.850 cause {cause} ({meaning}); that cause is usually sent with {}. The cause \
@@ -78,6 +71,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "the code")
             .claim_header_with(response, "Reason", "850", "the cause that does not go with it"),
     )
+}
+
+/// The Q.850 cause of a refusal that says something else than its code.
+pub(in crate::diagnosis) fn disagreeing_cause(case: &Case<'_>, failure: &Failure) -> Option<u32> {
+    disagreeing(case, failure).map(|(cause, ..)| *cause)
+}
+
+/// The same with what it means and the codes that are sent for it.
+fn disagreeing(case: &Case<'_>, failure: &Failure) -> Option<&'static (u32, &'static str, &'static [u16])> {
+    let (reasons, code) = (case.reasons(case.response(failure)), failure.status.get());
+    // Only a Reason is a translation: what Asterisk adds in a header of its own is the cause itself.
+    let cause = reasons.iter().find_map(Reason::q850)?;
+    let known = CODES.iter().find(|(known, ..)| *known == cause)?;
+    let has_location = reasons.iter().any(|reason| reason.location.is_some());
+    // Asterisk sends 603 for every cause that it has no code for.
+    let may_stand = known.2.contains(&code) || has_location || code == 603 || code == 487 || code < 400;
+    (!may_stand).then_some(known)
 }
 
 fn words(codes: &[u16]) -> String {

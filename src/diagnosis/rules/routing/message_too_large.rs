@@ -30,7 +30,7 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[413, 414, 513])?;
     let (refused, response) = (case.request(failure)?, case.response(failure));
-    let large = Large { code: failure.status.get(), refused };
+    let large = Large { code: case.code(failure), refused };
     let request = large.as_written(case);
     let uri = request.message.request_uri()?.into_owned();
     let server = response.path.source;

@@ -32,7 +32,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let response = case.response(failure);
     let told = case.told(response);
     let cause = told.map(|told| told.cause);
-    let holds = failure.status.get() == 410 || (cause == Some(22) && failure.status.get() >= 400);
+    let holds = case.code(failure) == 410 || (cause == Some(22) && failure.status.get() >= 400);
     let names_other = case.telling_cause(response).is_some_and(|cause| !matches!(cause, 1 | 22));
     // A service has no number of its own: `number-not-routable`.
     if case.service_asked_for(failure).is_some() {
@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let because =
         format!("{responder} says that \"{callee}\" is no longer in use: {}{cause_words}{new_words}.", failure.status);
-    let sure = told.filter(|_| failure.status.get() != 410).map_or(Confidence::Proven, |told| told.confidence());
+    let sure = told.filter(|_| case.code(failure) != 410).map_or(Confidence::Proven, |told| told.confidence());
     let finding = Finding::of(&RULE, sure).explains(Some(failure.status)).sender(Role::Uas, response).because(because);
     let finding = match &new {
         Some(uri) => finding.fix(format!("Call {uri} instead of \"{callee}\".")),

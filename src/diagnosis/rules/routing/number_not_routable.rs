@@ -90,7 +90,7 @@ struct Unrouted<'a> {
 
 impl<'a> Unrouted<'a> {
     fn of(case: &'a Case<'a>, failure: &'a Failure, target: Cow<'a, Uri>) -> Option<Unrouted<'a>> {
-        let (response, code) = (case.response(failure), failure.status.get());
+        let (response, code) = (case.response(failure), case.code(failure));
         let told = case.told(response);
         let cause = told.map(|told| told.cause);
         let meaning = CAUSES.iter().find(|(known, _)| Some(*known) == cause).map(|(_, meaning)| *meaning);
@@ -122,18 +122,19 @@ impl<'a> Unrouted<'a> {
 
     fn confidence(&self) -> Confidence {
         match self.told.filter(|_| self.meaning.is_some()) {
-            _ if self.failure.status.get() == 484 => Confidence::Proven,
+            _ if self.case.code(self.failure) == 484 => Confidence::Proven,
             Some(told) => told.confidence(),
             None => Confidence::Likely,
         }
     }
 
     fn explanation(&self) -> String {
-        let said = match (self.told.zip(self.meaning), self.failure.status.get()) {
+        let code = self.failure.status;
+        let said = match (self.told.zip(self.meaning), self.case.code(self.failure)) {
             (Some((told, meaning)), _) => format!("with {}: {meaning}", told.beside(self.failure.status)),
-            (None, 484) => "with 484: it takes the number for incomplete".to_owned(),
-            (None, 485) => "with 485: the number fits several destinations".to_owned(),
-            (None, code) => format!("with {code}: it has no route or no subscriber for this number"),
+            (None, 484) => format!("with {code}: it takes the number for incomplete"),
+            (None, 485) => format!("with {code}: the number fits several destinations"),
+            (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
         };
         let phrase = self.case.own_phrase(self.response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
         format!("{} refused the number {} {said}{phrase}.", self.response.path.source, self.target.bare_user())
@@ -187,7 +188,7 @@ fn of_service(case: &Case<'_>, failure: &Failure, service: &Uri) -> Option<Findi
     let (request, response) = (case.request(failure)?, case.response(failure));
     let is_call = matches!(case.call.kind, Kind::Call | Kind::Message) && !case.is_scan();
     let says_another = case.telling_cause(response).is_some_and(|cause| cause > 3);
-    if !is_call || says_another || !matches!(failure.status.get(), 404 | 410 | 484 | 485 | 604) {
+    if !is_call || says_another || !matches!(case.code(failure), 404 | 410 | 484 | 485 | 604) {
         return None;
     }
     let finding = Finding::of(&RULE, Confidence::Likely)

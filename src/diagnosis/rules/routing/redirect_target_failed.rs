@@ -1,6 +1,9 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::next_hop_silent;
+use crate::diagnosis::rules::routing::caller_identity_refused::speaks_of_caller;
+use crate::diagnosis::words::{is_private, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -14,21 +17,23 @@ rule! {
     ///
     /// ## Evidence
     /// A 3xx, the request to one of its Contacts, and a failure of that request; or, where a proxy followed it, no
-    /// final response to it until the proxy answered 408 or 504 itself.
+    /// final response to it until the proxy answered 408 or 504 itself. Or no answer at all, where a server with a
+    /// public address redirected to a private one.
     ///
     /// ## How to fix
     /// Correct the redirect at the server that sent it.
     ///
     /// ## When it would be wrong
-    /// If the new address fails for everybody, the fault lies there and not with the redirect.
+    /// If the new address fails for everybody, the fault lies there and not with the redirect. Where the refusal
+    /// speaks of the caller, the address may be right: `caller-identity-refused`.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
-    "E15" "redirect-target-failed" needs [REFUSED REDIRECT SEVERAL], check
+    "E15" "redirect-target-failed" needs [REFUSED REDIRECT SEVERAL] [UNANSWERED REDIRECT SEVERAL], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    by_caller(case).or_else(|| by_proxy(case))
+    by_caller(case).or_else(|| by_proxy(case)).or_else(|| to_nowhere(case))
 }
 
 /// What a reachable callee decides is no fault of the redirect.
@@ -41,10 +46,38 @@ fn by_caller(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| !failure.status.is_challenge())?;
     let code = failure.status.get();
     let redirect = case.redirected_by()?;
-    if is_of_callee(code) || case.alerting_or_progress(failure.transaction).is_some() {
+    if is_of_callee(code)
+        || speaks_of_caller(case, case.response(failure))
+        || case.alerting_or_progress(failure.transaction).is_some()
+    {
         return None;
     }
     refused_there(failure, redirect, case.request(failure)?, case.response(failure), "the caller went there")
+}
+
+/// The caller followed the redirect to an address that nobody outside its network reaches, and got no answer.
+fn to_nowhere(case: &Case<'_>) -> Option<Finding> {
+    let redirect = case.redirected_by()?;
+    let request = next_hop_silent::unanswered(case)?;
+    let (next, redirector) = (request.path.destination, redirect.path.source);
+    let is_last = case.deciding().is_some_and(|deciding| deciding.id == request.transaction);
+    if !is_last || !is_private(next.ip()) || is_private(redirector.ip()) {
+        return None;
+    }
+    let (target, copies) = (request.message.request_uri()?, times(request.repeated + 1));
+    let finding = Finding::of(&RULE, case.absence_of_answer(request).min(Confidence::Likely)).explains(None);
+    let finding = finding.because(format!(
+        "{redirector} redirected the call to {target} with {}. The caller went there, sent the INVITE {copies}, and got \
+         no answer: {} is a private address, which nobody outside its own network reaches.",
+        redirect.message.status()?,
+        next.ip()
+    ));
+    let right = format!("look why {} cannot be reached from {}", next.ip(), request.path.source.ip());
+    Some(
+        to_correct(finding, redirect, request, right)
+            .claim_absent(request.place, format!("any response from {next}"), "the new address does not answer")
+            .refuted("destination-unreachable", "no ICMP error came back for it"),
+    )
 }
 
 /// A proxy followed it itself (RFC 3261 §16.7 step 4).
@@ -100,7 +133,11 @@ fn to_refusal(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
         case.with_upstream(failure.transaction).find_map(|at| Some((at, case.redirected_to(at)?)))?;
     let (request, response) = (case.call.request_of(branch)?, case.call.final_of(branch)?);
     let code = response.message.status().filter(|status| status.is_failure())?;
-    if is_of_callee(code.get()) || is_of_callee(failure.status.get()) || case.alerting_or_progress(branch.id).is_some()
+    let is_refused = |heard| speaks_of_caller(case, heard);
+    if is_refused(response)
+        || is_of_callee(code.get())
+        || is_of_callee(failure.status.get())
+        || case.alerting_or_progress(branch.id).is_some()
     {
         return None;
     }

@@ -68,7 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(finding) = of_unregistered_caller(case, failure) {
         return Some(finding);
     }
-    let is_refusal = matches!(failure.status.get(), 402 | 403 | 603) || case.is_refused_for_account(failure);
+    let is_refusal = matches!(case.code(failure), 402 | 403 | 603) || case.is_refused_for_account(failure);
     if !is_refusal && (!is_barred() || failure.status.get() < 400) {
         return None;
     }
@@ -304,7 +304,7 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     /// `None` if it names what other rules tell of.
     fn of(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option<Named<'a>> {
-        let code = failure.status.get();
+        let code = case.code(failure);
         let told = case.told(response);
         let cause = told.map(|told| told.cause);
         let meaning = CAUSES.iter().find(|(known, _)| Some(*known) == cause).map(|(_, meaning)| *meaning);

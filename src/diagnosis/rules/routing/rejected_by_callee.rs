@@ -86,7 +86,7 @@ impl<'a> Rejected<'a> {
     fn of(case: &'a Case<'a>) -> Option<Rejected<'a>> {
         let failure = case.failure()?;
         let response = case.response(failure);
-        let code = failure.status.get();
+        let code = case.code(failure);
         let cause = case.telling_cause(response);
         // A cause of rejection counts with any code but those that name another one who rejects.
         let is_of_other = matches!(code, 402 | 433 | 607 | 608) || code == 403 && !is_of_user(case, failure, response);
@@ -158,12 +158,7 @@ impl<'a> Rejected<'a> {
         let responder = self.response.path.source;
         finding
             .titled("There is no room for the call now")
-            .because(format!(
-                "{responder} refused the call with {}{}: {}.",
-                self.code(),
-                self.quotation(),
-                full.says()
-            ))
+            .because(format!("{responder} refused the call with {}{}: {}.", self.code(), self.quotation(), full.says()))
             .fix(full.fix(responder))
             .claim_status(self.response, "the call is declined")
             .claim_own_words(self.case, self.response)
@@ -220,11 +215,11 @@ impl<'a> Rejected<'a> {
         let device = self.case.device_behind(self.response);
         let rang = self.alerting.or(self.ringing);
         let finding = match rang.is_some_and(|told| self.waited_since(told) >= BY_HAND) {
-            true => finding
-                .fix("Ask the callee whether the call was rejected by hand: the signalling is sound.")
-                .fix(format!(
+            true => finding.fix("Ask the callee whether the call was rejected by hand: the signalling is sound.").fix(
+                format!(
                     "If not, look on {device}, for do not disturb, refused callers, or a time after which it rejects."
-                )),
+                ),
+            ),
             false => finding.fix(format!(
                 "Look on {device}, and on the server that acts for the callee, for do not disturb, refused callers \
                  or a rule that rejects: the signalling is sound, and the capture shows no time in which a person \
@@ -256,10 +251,8 @@ impl<'a> Rejected<'a> {
 
     fn refuting_others(&self, finding: Finding) -> Finding {
         match self.code() {
-            486 if self.alerting.is_none() => finding.refuted(
-                "callee-busy",
-                "mostly a busy line is told before anything else comes; it is not excluded",
-            ),
+            486 if self.alerting.is_none() => finding
+                .refuted("callee-busy", "mostly a busy line is told before anything else comes; it is not excluded"),
             486 => finding.refuted(
                 "callee-busy",
                 "the device rang first, so it had a free line; a second call that came meanwhile is not excluded",

@@ -1,7 +1,7 @@
-use crate::call::Heard;
+use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::HeaderName;
+use crate::sip::{HeaderName, StatusCode};
 
 rule! {
     /// The same request reached a server by two ways.
@@ -20,7 +20,8 @@ rule! {
     /// Remove the double contact or record. If the other branch was answered, no harm is done.
     ///
     /// ## When it would be wrong
-    /// If the request came back to a server that had sent it on, it is a loop: `routing-loop`.
+    /// If the request came back to a server that had sent it on, it is a loop: `routing-loop`. If it was challenged and
+    /// came again with credentials under the same CSeq, it is one request that was tried twice: `retry-not-renumbered`.
     ///
     /// ## References
     /// RFC 3261 §8.2.2.2
@@ -69,6 +70,12 @@ fn branch(heard: &Heard) -> Option<String> {
     heard.message.vias().first().map(|via| via.branch().to_owned()).filter(|branch| !branch.is_empty())
 }
 
+/// True if a request had been refused with a challenge when another one was sent, which is then its next try.
+fn was_challenged_before(case: &Case<'_>, known: &Transaction, request: &Heard) -> bool {
+    let is_challenge = |heard: &Heard| heard.message.status().is_some_and(StatusCode::is_challenge);
+    case.finals(known).any(|heard| is_challenge(heard) && heard.place < request.place)
+}
+
 /// The other request with the same Call-ID, From tag and CSeq at the same server, which is not on the way of this one.
 fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
     let own = case.call.transaction(request.transaction);
@@ -93,6 +100,7 @@ fn twin<'a>(case: &Case<'a>, request: &'a Heard) -> Option<&'a Heard> {
             && known.branch != own.branch
             && known.path.destination == own.path.destination
             && !way.contains(&known.id)
+            && !was_challenged_before(case, known, request)
             && !case.call.downstream_of(own.id).any(|inner| inner.id == known.id)
     })?;
     let heard = case.call.request_of(twin).filter(|heard| heard.id < request.id)?;

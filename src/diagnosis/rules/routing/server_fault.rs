@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// True if the answer is about the server or what lies behind it, and no other rule tells what it says.
 fn is_of_server(case: &Case<'_>, failure: &Failure, of_network: Option<&Q850Cause>) -> bool {
-    let (response, code) = (case.response(failure), failure.status.get());
+    let (response, code) = (case.response(failure), case.code(failure));
     let is_overload = code == 503 && is_wait(response) && of_network.is_none();
     // Of the answers to OPTIONS only a 503 speaks of the server itself (`probe-noise`).
     let is_probe = case.call.kind == Kind::Options && code != 503;
@@ -77,7 +77,7 @@ struct Fault<'a> {
 
 impl Fault<'_> {
     fn code(&self) -> u16 {
-        self.failure.status.get()
+        self.case.code(self.failure)
     }
 
     fn confidence(&self) -> Confidence {
@@ -102,7 +102,7 @@ impl Fault<'_> {
         format!(
             "{} answered {}{}: {}{}.",
             self.response.path.source,
-            self.code(),
+            self.failure.status,
             self.case.after(self.failure),
             self.what(),
             self.case.said_beside_code(self.response)
@@ -180,8 +180,9 @@ impl Fault<'_> {
         let finding = match (self.code(), self.response.message.header("Retry-After")) {
             (503, Some(_)) => finding
                 .refuted("server-overloaded", "its Retry-After asks for no pause, and there is no word of a limit"),
-            (503, None) => finding
-                .refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit"),
+            (503, None) => {
+                finding.refuted("server-overloaded", "no Retry-After asks for a pause, and there is no word of a limit")
+            }
             _ => finding,
         };
         finding.refuted("trunk-congested", "no Reason header names a Q.850 cause of the trunk")

@@ -70,7 +70,7 @@ impl<'a> Overloaded<'a> {
     fn of(case: &'a Case<'a>) -> Option<Overloaded<'a>> {
         let failure = case.failure_with(&[480, 486, 503])?;
         let response = case.response(failure);
-        let of_callee = failure.status.get() != 503;
+        let of_callee = case.code(failure) != 503;
         if of_callee && (case.call.kind != Kind::Call || !names_a_rate(case, response)) {
             return None; // It speaks of the callee.
         }
@@ -98,7 +98,7 @@ impl<'a> Overloaded<'a> {
 
     /// True of the codes that else speak of the callee.
     fn is_of_callee(&self) -> bool {
-        self.failure.status.get() != 503
+        self.case.code(self.failure) != 503
     }
 
     /// With 480 and 486 Retry-After is about the callee (RFC 3261 §20.33): there the words count alone.

@@ -37,7 +37,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let last = case.call.attempts().last()?;
     let first = case.call.attempts().next().and_then(|attempt| case.call.request_of(attempt))?;
-    let alerted = alerted(case, last)?;
+    // Who followed a redirect after it had rung heard of the callee long before.
+    let alerted = case.call.attempts().find_map(|attempt| alerted(case, attempt))?;
     let delay = alerted.place.time.since(first.place.time);
     if delay <= WORST {
         return None;

@@ -76,7 +76,7 @@ impl<'a> Timeout<'a> {
         // timed out.
         let had_ended = |inner: &Transaction| case.finals(inner).next().is_some_and(|end| end.place < sent.place);
         let mut others = case.call.downstream_of(failure.transaction).filter(|inner| inner.id != silent.id);
-        let rings_itself = failure.status.get() == 408 && case.ringing(silent.id).is_some();
+        let rings_itself = case.code(failure) == 408 && case.ringing(silent.id).is_some();
         if rings_itself || case.ringing(failure.transaction).is_some() && !others.all(had_ended) {
             return None;
         }
@@ -88,7 +88,7 @@ impl<'a> Timeout<'a> {
         // and who answers it at once did not wait.
         let call_id = |known: &Transaction| &case.call.leg(known.leg).call_id;
         let is_proxied = call_id(silent) == call_id(case.call.transaction(failure.transaction));
-        if failure.status.get() == 504 && (!is_proxied || waited.waited < timer::T1 * 2) {
+        if case.code(failure) == 504 && (!is_proxied || waited.waited < timer::T1 * 2) {
             return None;
         }
         let beside = case.other_tries(failure, &waited);

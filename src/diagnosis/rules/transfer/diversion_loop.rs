@@ -16,7 +16,7 @@ rule! {
     /// ## Evidence
     /// A Diversion or History-Info chain that names one target twice (one user at one host), or that already names the
     /// target of the request; and a call that failed. Or more forwardings than an honest call has, by the counters of
-    /// Diversion.
+    /// Diversion. Or legs with a Diversion or History-Info that lead to one target at one server again.
     ///
     /// ## How to fix
     /// Break the chain: switch one of the forwardings off, or limit the number of diversions at the server.
@@ -41,7 +41,7 @@ const TOO_LONG: [u16; 3] = [480, 482, 483];
 const MANY: u32 = 6;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    in_circle(case).or_else(|| counted(case))
+    in_circle(case).or_else(|| counted(case)).or_else(|| by_legs(case))
 }
 
 /// No target comes twice, but Diversion counts more forwardings than an honest call has (the `counter` of RFC 5806).
@@ -111,6 +111,59 @@ fn in_circle(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// No chain names a target twice, but the legs of the call lead to one again: a server that writes only the last
+/// forwarding into Diversion forgets the ones before.
+fn by_legs(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&STOPPED)?;
+    let asked = case.with_upstream(failure.transaction).filter_map(|known| case.call.request_of(known));
+    let mut way: Vec<&Heard> = asked.collect();
+    way.sort_by_key(|request| request.place);
+    let is_diverted =
+        |request: &Heard| ["Diversion", "History-Info"].iter().any(|name| request.message.header(name).is_some());
+    let comes_back = |before: &Heard, request: &Heard| {
+        let targets = before.message.target().zip(request.message.target());
+        before.path.destination == request.path.destination && targets.is_some_and(|(one, other)| is_same(one, other))
+    };
+    let (before, again) = way.iter().enumerate().find_map(|(at, request)| {
+        let before = way.iter().take(at).find(|before| comes_back(before, request))?;
+        is_diverted(request).then_some((*before, *request))
+    })?;
+    let target = again.message.target()?;
+    let round = way.iter().filter(|one| (before.place..again.place).contains(&one.place));
+    let users = once(round.filter_map(|one| one.message.target().map(named)));
+    let finding = Finding::of(&RULE, Confidence::Likely);
+    Some(
+        finding
+            .explains(Some(failure.status))
+            .sender(Role::Proxy, again)
+            .because(format!(
+                "The call was forwarded in a circle: it went to {}, and came to {} at {} again. It ended with {}.",
+                list(&users),
+                named(target),
+                again.path.destination,
+                failure.status
+            ))
+            .fix(format!("Look at the forwardings of {}: one of them leads back. Switch it off.", list(&users)))
+            .fix("Limit the number of diversions at the server that forwards.")
+            .claim_request_uri(before, "where it came first")
+            .claim_request_uri(again, "where it comes again")
+            .claim_header(again, "Diversion", "it was forwarded")
+            .claim_status(case.response(failure), "how it ended")
+            .refuted("hop-limit-too-low", "the same targets come again"),
+    )
+}
+
+/// Each name once, in order.
+fn once(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for name in names {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
+}
+
 /// True if an INVITE names a chain of forwardings that comes to a target again.
 pub(in crate::diagnosis::rules) fn is_shown(case: &Case<'_>) -> bool {
     circle(case).is_some() || counted(case).is_some()
@@ -124,7 +177,7 @@ fn circle<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'static str, Vec<String>, 
             request.message.header(header)?;
             let chain = Some(chain(request, header)).filter(|chain| !chain.is_empty())?;
             let again = repeated(case, &chain, header, request)?;
-            Some((request, header, chain.iter().map(named).collect(), again))
+            Some((request, header, once(chain.iter().map(named)), again))
         })
     })
 }
