@@ -41,6 +41,7 @@ const CHAINS: &[&[&str]] = &[
     &["session-refresh-failed", "session-timer-expired"],
     &["session-timer-expired", "media-inactivity-teardown"],
     &["ack-missing", "media-inactivity-teardown"],
+    &["dialog-request-unanswered", "media-inactivity-teardown"],
     &["private-media-address", "one-way-media"],
     // A port that was closed later, because the call was lost to that side.
     &["destination-unreachable", "return-path-lost", "ack-missing", "dialog-state-lost", "media-port-closed"],
@@ -227,7 +228,7 @@ const CHAINS: &[&[&str]] = &[
 const HEARSAY: &str = "ended-by-failure";
 
 /// What the capture shows of the leg behind the one who refused a call.
-const SEEN_BEHIND: &[&str] = &["connection-failed", "next-hop-silent", "timeout-behind-proxy"];
+const SEEN_BEHIND: &[&str] = &["tls-handshake-failed", "connection-failed", "next-hop-silent", "timeout-behind-proxy"];
 
 /// What that one says of its refusal: it may have made code and cause of what happened behind it.
 const SAID_OF_IT: &[&str] = &[

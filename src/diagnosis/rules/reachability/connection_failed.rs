@@ -56,7 +56,7 @@ fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool 
 }
 
 /// Who makes its answer of a refused connection does so within this time.
-const RIGHT_AFTER: Duration = Duration::from_millis(200);
+pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(200);
 /// What Kamailio answers when it cannot send to the next hop.
 const NOT_SENT: u16 = 477;
 
