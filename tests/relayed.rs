@@ -34,6 +34,13 @@ fn the_leg_where_the_fault_is_names_the_party() {
         ("media-address-differs/story-behind-the-sbc.txt", "198.51.100.9:19000", "named 198.51.100.77:19000"),
         ("dtmf-event-malformed/story-behind-the-sbc.txt", "203.0.113.40:18000", "it never has the end bit"),
         ("dtmf-event-malformed/story-by-the-callee.txt", "192.0.2.30:5004", "it never has the end bit"),
+        ("reinvite-refused/story-on-the-other-leg.txt", "192.0.2.101:5060", "192.0.2.101:5060 refused a re-INVITE"),
+        ("ended-by-failure/story-refused-behind.txt", "198.51.100.10:5060", "198.51.100.10:5060 had refused the leg"),
+        ("media-inactivity-teardown/story-between-two-legs.txt", "192.0.2.20:5060", "had got no RTP for 30 s"),
+        ("released-by/story-by-the-pbx-itself.txt", "192.0.2.20:5060", "neither party hung up on it"),
+        ("callee-busy/story-hunted-on.txt", "198.51.100.10:5060", "486"),
+        ("number-not-routable/story-hunted-on.txt", "198.51.100.10:5060", "404"),
+        ("failover-slow/story-of-a-pbx.txt", "192.0.2.20:5060", "198.51.100.10:5060 did not answer"),
         ("media-loss/story-behind-the-sbc.txt", "198.51.100.9:19000", "They were lost before this point"),
     ];
     let wrong = wanted.into_iter().filter_map(|(story, address, says)| {

@@ -195,11 +195,33 @@ fn a_file_that_ends_inside_a_record_is_cut() {
 fn fragments_that_a_filter_dropped_are_missing() {
     let whole = capture_of("large-request-lost-near-miss-answered");
     assert_eq!(told_of_bytes(&whole).holds("fragments-missing"), Holds::Not);
+    assert_eq!(told_of_bytes(&first_fragments(&whole)).holds("fragments-missing"), Holds::AsFault);
+}
+
+/// A capture without the fragments behind the first, as a filter on the port leaves it.
+fn first_fragments(whole: &[u8]) -> Vec<u8> {
     // In each record: 16 bytes, Ethernet 14, then IPv4, whose fragment offset is in bytes 6 and 7.
     let is_first = |record: &&&[u8]| record.len() < 40 || (record[36] & 0x1f, record[37]) == (0, 0);
-    let filtered: Vec<u8> = records(&whole).iter().filter(is_first).flat_map(|record| record.to_vec()).collect();
+    let filtered: Vec<u8> = records(whole).iter().filter(is_first).flat_map(|record| record.to_vec()).collect();
     assert!(filtered.len() < whole.len());
-    assert_eq!(told_of_bytes(&filtered).holds("fragments-missing"), Holds::AsFault);
+    filtered
+}
+
+#[test]
+fn an_answer_that_is_captured_in_part_is_not_said_to_be_missing() {
+    let large = "x".repeat(1600);
+    let story = Story::parse(&format!(
+        "# The large answer never reaches the caller, and the callee gives up.\n\
+         alice 192.0.2.10:5060\nbob 192.0.2.30:5060\n\
+         0.0 alice -> bob INVITE sip:bob@example.com\n0.1 bob -> alice 180 Ringing\n\
+         3.0 bob -> alice 200 OK\n  X-Large: {large}\n  again 2xx\n\
+         35.0 bob -> alice BYE\n35.1 alice -> bob 481 Call/Transaction Does Not Exist\nend 70.0\n"
+    ))
+    .expect("a story");
+    let filtered = told_of_bytes(&first_fragments(&story.capture()));
+    assert_eq!(filtered.holds("fragments-missing"), Holds::AsFault);
+    assert_eq!(filtered.holds("ended-before-answer"), Holds::Not);
+    assert_eq!(filtered.holds("dialog-state-lost"), Holds::Not);
 }
 
 /// Rules about captures that no story can tell; the tests above make them.

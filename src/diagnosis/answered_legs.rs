@@ -3,12 +3,17 @@
 //! Knows that a B2BUA has an offer, an answer and media of its own on each of its legs. Is given a case;
 //! gives its answered legs from the caller's on. Deliberately does not know what a rule makes of them.
 
+use std::time::Duration;
+
 use crate::call::{Heard, LinkedBy, Transaction};
 use crate::diagnosis::case::Case;
 use crate::sip::{Method, StatusCode};
 
 /// Legs one behind the other that are looked at.
 const MOST: usize = 32;
+
+/// A B2BUA ends both its legs within this time.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A leg with a Call-ID of its own on which the call was answered.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,45 @@ impl<'a> Case<'a> {
             invite = inner;
         }
         legs
+    }
+
+    /// The BYEs with which a B2BUA between two legs ended both, the first one first: it had got none itself, so neither
+    /// party hung up on it.
+    pub(crate) fn ended_between(&self) -> Option<[&'a Heard; 2]> {
+        if self.call.unseen(&Method::Bye).next().is_some() {
+            return None; // It may be the one that it got.
+        }
+        let legs = self.answered_legs();
+        let between = legs.iter().zip(legs.iter().skip(1)).find_map(|(outer, inner)| {
+            let hop = inner.invite.path.source.ip();
+            let (one, other) = (self.bye_on(outer)?, self.bye_on(inner)?);
+            let is_of_hop = [one, other].iter().all(|bye| bye.path.source.ip() == hop);
+            let mut byes = self.asked(&Method::Bye).map(|asked| asked.request);
+            let is_asked = byes.any(|bye| bye.path.destination.ip() == hop && bye.place < one.place.max(other.place));
+            (is_of_hop && !is_asked && outer.invite.path.destination.ip() == hop).then_some([one, other])
+        })?;
+        let [one, other] = between;
+        let is_at_once = one.place.time.0.abs_diff(other.place.time.0) <= AT_ONCE.as_nanos() as u64;
+        is_at_once.then_some(if one.place <= other.place { [one, other] } else { [other, one] })
+    }
+
+    /// The last refusal of a leg behind the one who answered the call, if every leg that the capture shows there had
+    /// been refused before: so the caller did not speak with anybody whom those legs had called.
+    pub(crate) fn refused_behind_answer(&self) -> Option<&'a Heard> {
+        let (invite, success) = self.answer()?;
+        let last_of = |inner: &'a Transaction| self.finals(inner).last().filter(|last| last.place < success.place);
+        let is_challenged = |inner: &&'a Transaction| {
+            last_of(inner).and_then(|last| last.message.status()).is_some_and(StatusCode::is_challenge)
+        };
+        let refusal = |inner: &'a Transaction| {
+            let last = last_of(inner)?;
+            let is_other_leg = self.call.leg(inner.leg).call_id != self.call.leg(invite.leg).call_id;
+            let is_refused = last.message.status().is_some_and(StatusCode::is_failure);
+            (is_other_leg && is_refused && !self.is_own_cancel(inner)).then_some(last)
+        };
+        let behind = self.call.downstream_of(invite.id).filter(|inner| inner.is_initial_invite());
+        let refusals: Option<Vec<&Heard>> = behind.filter(|inner| !is_challenged(inner)).map(refusal).collect();
+        refusals?.into_iter().max_by_key(|refusal| refusal.place)
     }
 
     /// The BYE that ended a leg: the first of the call, if it was on this leg, else the first on it.

@@ -219,6 +219,11 @@ impl<'a> Case<'a> {
                 .filter(|failure| !failure.only_ends_cancelled())
                 .filter(|failure| self.call.message(failure.response).place <= until)
                 .filter(|failure| self.may_be_told_as(failure, arose));
+            // Who hunts on after the word of the callee is told something else in the end, and that is why no less.
+            if let Some(reached) = self.reached_before(arose) {
+                arose = reached;
+                continue;
+            }
             // The branch whose code was passed on; where the code was rewritten, the last one to fail.
             let mut candidates: Vec<&Failure> = behind.collect();
             candidates

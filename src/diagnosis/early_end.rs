@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::call::{AnsweredBefore, Failure, Heard, Outcome, Transaction};
+use crate::call::{AnsweredBefore, Begun, Failure, Heard, Outcome, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::dialogs::{Side, to_tag};
 use crate::sip::{Method, Reason, StatusCode};
@@ -100,9 +100,11 @@ impl<'a> Case<'a> {
                 && (source == client || destination == client && self.side(bye) == Side::Callee)
                 && bye.place.time <= end
         });
-        // Without any response in the capture, the answer may have gone unseen. And where messages are cut, it may be
-        // among those that name no call any more.
-        let could_see = self.has_response(deciding) && self.call.messages.iter().all(|heard| !heard.message.is_cut());
+        // Without any response in the capture, the answer may have gone unseen. And where messages are cut, or only
+        // their first fragment is there, it may be among those.
+        let could_see = self.has_response(deciding)
+            && self.call.messages.iter().all(|heard| !heard.message.is_cut())
+            && !self.has_response_in_part(call_id);
         if let Some(bye) = bye.filter(|_| could_see) {
             return Some(EarlyEnd::Bye(bye));
         }
@@ -111,6 +113,20 @@ impl<'a> Case<'a> {
         }
         let terminated = last.filter(|heard| heard.message.status().map(StatusCode::get) == Some(487))?;
         Some(EarlyEnd::Unknown(terminated))
+    }
+
+    /// True if a response of this Call-ID, or one that does not show its own, is in the capture only by its first
+    /// fragment: nobody can say then which responses there were.
+    pub(crate) fn has_response_in_part(&self, call_id: &[u8]) -> bool {
+        let is_of_call = |begun: &&Begun| {
+            let is_on_hop = |heard: &Heard| {
+                (heard.path.source.ip(), heard.path.destination.ip()) == (begun.destination, begun.source)
+            };
+            call_id.starts_with(begun.call_id.as_bytes()) && self.call.messages.iter().any(is_on_hop)
+        };
+        let mut begun = self.surroundings.cut_short().begun().iter().filter(|begun| begun.method.is_none());
+        let span = self.call.started()..=self.call.ended();
+        begun.any(|begun| span.contains(&begun.place.time) && is_of_call(&begun))
     }
 
     /// The answer of another call that came just before a CANCEL without a Reason.

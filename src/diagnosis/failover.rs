@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::call::{Heard, Transaction};
+use crate::call::{Heard, Transaction, is_same_callee};
 use crate::diagnosis::case::Case;
 use crate::sip::StatusCode;
 
@@ -43,7 +43,7 @@ impl<'a> Case<'a> {
         let is_next = first.upstream == next.upstream
             && first.path.source.ip() == next.path.source.ip()
             && first.path.destination.ip() != next.path.destination.ip()
-            && self.call.leg(first.leg).call_id == self.call.leg(next.leg).call_id;
+            && self.are_of_one_call(first, next);
         let (one, other) = (self.call.request_of(first)?, self.call.request_of(next)?);
         if !is_next || other.id <= one.id {
             return None;
@@ -52,7 +52,10 @@ impl<'a> Case<'a> {
         let failed = match refusal.and_then(|response| response.message.status()) {
             Some(status) => asks_for_next_server(status),
             // Copies were sent, and nothing came: the client gave this server up.
-            None => first.provisionals.is_empty() && first.finals.is_empty() && one.repeated > 0,
+            None => {
+                let was_waited_for = one.repeats.first().is_some_and(|copy| *copy < other.place);
+                first.provisionals.is_empty() && first.finals.is_empty() && was_waited_for
+            }
         };
         let is_taken = |status: StatusCode| (180..300).contains(&status.get());
         let taken = next
@@ -62,5 +65,13 @@ impl<'a> Case<'a> {
             .map(|id| self.call.message(*id))
             .find(|heard| heard.message.status().is_some_and(is_taken))?;
         failed.then_some(Failover { first: one, refusal, next: other, taken })
+    }
+
+    /// True if two requests are tries of the same: under one Call-ID, or the legs that a B2BUA begins for one call to
+    /// the same callee.
+    fn are_of_one_call(&self, first: &Transaction, next: &Transaction) -> bool {
+        let target = |known: &Transaction| self.call.request_of(known)?.message.request_uri();
+        let is_for_same = || target(first).zip(target(next)).is_some_and(|(one, other)| is_same_callee(&one, &other));
+        self.call.leg(first.leg).call_id == self.call.leg(next.leg).call_id || first.upstream.is_some() && is_for_same()
     }
 }

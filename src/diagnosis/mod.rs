@@ -24,6 +24,7 @@ mod engine;
 mod facts;
 mod failover;
 mod finding;
+mod hunting;
 mod lock;
 mod lost_dialog;
 mod media;

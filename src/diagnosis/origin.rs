@@ -83,7 +83,13 @@ pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin>
     if let Some(location) = case.reasons(response).iter().find_map(|reason| reason.location.clone()) {
         grounds.push(format!("its Reason says where in the telephone network the call failed: {location} (RFC 8606)"));
     }
-    let rewritten = (outer.status != arose.status).then(|| first_rewritten(case, outer, arose)).flatten();
+    let hunted = case.tried_after(arose);
+    if let Some(next) = hunted {
+        let (hop, server) = (next.request.path.source, next.request.path.destination);
+        grounds.push(format!("after it {hop} tried {server} all the same, and told the caller what came of that"));
+    }
+    let is_rewritten = outer.status != arose.status && hunted.is_none();
+    let rewritten = is_rewritten.then(|| first_rewritten(case, outer, arose)).flatten();
     let agent = case.agent(response);
     Some(Origin {
         place: response.place,

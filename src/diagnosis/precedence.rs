@@ -41,6 +41,7 @@ const CHAINS: &[&[&str]] = &[
     &["session-refresh-failed", "session-timer-expired"],
     &["session-timer-expired", "media-inactivity-teardown"],
     &["ack-missing", "media-inactivity-teardown"],
+    &["dialog-request-unanswered", "media-inactivity-teardown"],
     &["private-media-address", "one-way-media"],
     // A port that was closed later, because the call was lost to that side.
     &["destination-unreachable", "return-path-lost", "ack-missing", "dialog-state-lost", "media-port-closed"],
@@ -235,6 +236,7 @@ const SEEN_BEHIND: &[&str] = &[
     "next-hop-silent",
     "silent-downstream",
     "timeout-behind-proxy",
+    "tls-handshake-failed",
 ];
 
 /// What that one says of its refusal: it may have made code and cause of what happened behind it.

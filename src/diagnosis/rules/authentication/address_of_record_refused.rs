@@ -204,8 +204,9 @@ impl<'a> Refused<'a> {
             _ => finding,
         };
         match self.with_credentials {
-            true => finding
-                .refuted("credentials-rejected", format!("a wrong secret gets 401 or 403, not {}", self.code())),
+            true => {
+                finding.refuted("credentials-rejected", format!("a wrong secret gets 401 or 403, not {}", self.code()))
+            }
             false => finding.refuted("challenge-not-answered", "the registrar did not ask for credentials"),
         }
     }

@@ -174,10 +174,7 @@ fn again(
          or the user name is not the one the server knows{or}.",
         times(u32::try_from(rejections.len()).unwrap_or(u32::MAX)),
     );
-    let mut finding = finding
-        .because(because)
-        .fix(enter_anew(user, server))
-        .fix(check_user(user));
+    let mut finding = finding.because(because).fix(enter_anew(user, server)).fix(check_user(user));
     if let Some(step) = case.setting(Topic::Password, response) {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }

@@ -34,9 +34,8 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let lapsed = Lapsed::of(case)?;
-    let finding = Finding::of(&RULE, lapsed.confidence())
-        .explains(Some(lapsed.failure.status))
-        .because(lapsed.explanation());
+    let finding =
+        Finding::of(&RULE, lapsed.confidence()).explains(Some(lapsed.failure.status)).because(lapsed.explanation());
     let finding = match case.call.kind {
         Kind::Call => finding,
         _ => finding.titled("The recipient's registration had run out when the message came"),

@@ -27,9 +27,9 @@ rule! {
     /// ## Evidence
     /// A 2xx to INVITE that is repeated twice or more, and no ACK with its CSeq and tag to the sender. A BYE of that
     /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
-    /// the ACK, completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough.
-    /// Where ACKs go to that sender and it repeats its 2xx until it gives up all the same, they get lost behind this
-    /// point: that is possible, and no more.
+    /// the ACK, completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough. A
+    /// 481 to that BYE shows that the caller's side never got the 2xx. Where ACKs go to that sender and it repeats its
+    /// 2xx until it gives up all the same, they get lost behind this point: that is possible, and no more.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx, or its last Record-Route: the caller's side must be able to send there. Then
@@ -124,7 +124,12 @@ struct Wait<'a> {
     hop_fault: Option<HopFault>,
     /// How often the ACK came to a proxy that sent none on.
     held_back: u32,
+    /// The 481 that the BYE got.
+    unknown: Option<&'a Heard>,
 }
+
+/// A message over UDP that is larger goes in fragments sooner or later (RFC 3261 §18.1.1).
+const LARGE: usize = 1300;
 
 impl<'a> Wait<'a> {
     fn of(case: &Case<'a>) -> Option<Wait<'a>> {
@@ -139,6 +144,15 @@ impl<'a> Wait<'a> {
             Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
             _ => case.absence_of_answer(success),
         };
+        let is_481 = |heard: &&Heard| heard.message.status().map(StatusCode::get) == Some(481);
+        let answered = bye.and_then(|bye| case.finals(case.call.transaction(bye.transaction)).find(is_481));
+        let held_back = held_back(case, success);
+        // Over TCP its arrival is acknowledged; who did send an ACK somewhere had got it; and what had to go elsewhere,
+        // ACK and BYE, is not seen here.
+        let named = FirstHop::named_in(success).and_then(|hop| address(&hop.uri));
+        let comes_here = named == Some(success.path.source.ip());
+        let is_open = comes_here && !case.was_received(success) && case.acks_to(success).next().is_none();
+        let unknown = answered.filter(|answer| is_open && answer.path.source.ip() == client);
         Some(Wait {
             invite,
             success,
@@ -146,13 +160,15 @@ impl<'a> Wait<'a> {
             bye,
             confidence,
             hop_fault: hop_fault(success),
-            held_back: held_back(case, success),
+            held_back,
+            unknown,
         })
     }
 
     fn culprit(&self) -> (Role, SocketAddr) {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         match () {
+            () if self.unknown.is_some() => (Role::Network, client),
             () if self.hop_fault.as_ref().is_some_and(|fault| fault.header == RECORD_ROUTE) => (Role::Proxy, server),
             () if self.hop_fault.is_some() => (Role::Uas, server),
             () if self.held_back > 0 => (Role::Proxy, client),
@@ -186,6 +202,14 @@ impl<'a> Wait<'a> {
     fn why(&self, case: &Case<'_>) -> String {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         let often = if self.held_back > 1 { format!(" ({})", times(self.held_back)) } else { String::new() };
+        if let Some(unknown) = self.unknown {
+            let size = self.size().map(|bytes| format!(" It has {bytes} bytes, which UDP sends in fragments."));
+            return format!(
+                "{} answered the BYE with 481: it knows no such dialog, so the 2xx most likely never reached it.{}",
+                unknown.path.source,
+                size.unwrap_or_default()
+            );
+        }
         match (case.acks_to(self.success).next(), &self.hop_fault) {
             (Some(ack), _) => format!(
                 "{} did send it to {}{often}; from there it does not go on to {server} in this capture.",
@@ -201,10 +225,26 @@ impl<'a> Wait<'a> {
         }
     }
 
+    /// The bytes of the 2xx, if they are too many for one datagram.
+    fn size(&self) -> Option<usize> {
+        let bytes = self.success.message.bytes().len();
+        (bytes > LARGE && !self.success.path.transport.is_reliable() && !self.success.message.is_cut()).then_some(bytes)
+    }
+
     /// What to do, most likely first.
     fn steps(&self) -> Vec<String> {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         let mut steps = Vec::new();
+        if self.unknown.is_some() && self.size().is_some() {
+            steps.push(format!(
+                "Let IP fragments pass between {server} and {client}, or let both use TCP for large messages (RFC 3261 \
+                 §18.1.1)."
+            ));
+        }
+        if self.unknown.is_some() {
+            steps.push(format!("See at {client} whether the 2xx arrives there, and what filters before it."));
+            return steps;
+        }
         if let Some(fault) = &self.hop_fault {
             steps.push(format!(
                 "Let {server} put an address into {} that {client} can reach (its external address).",
@@ -242,6 +282,9 @@ impl<'a> Wait<'a> {
         );
         if let Some(bye) = bye {
             finding = finding.claim_method(bye, "the one who answered gives up");
+        }
+        if let Some(unknown) = self.unknown {
+            finding = finding.claim_status(unknown, "the caller's side knows no dialog");
         }
         let finding = finding.refuted(
             "media-inactivity-teardown",

@@ -126,9 +126,11 @@ impl Silence<'_> {
 
     fn prove(&self, case: &Case<'_>, finding: Finding) -> Finding {
         let goes_on = format!("the capture goes on for {}", length(case.tail(self.bye.place)));
-        let mut finding = finding
-            .claim_method(self.bye, "one side hangs up")
-            .claim_absent(self.bye.place, "a response to the BYE", goes_on);
+        let mut finding = finding.claim_method(self.bye, "one side hangs up").claim_absent(
+            self.bye.place,
+            "a response to the BYE",
+            goes_on,
+        );
         if let Some(stream) = self.sound {
             finding = claim_packet(finding, stream.last, stream, "the other side still sends sound");
         }

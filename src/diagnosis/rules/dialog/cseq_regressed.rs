@@ -52,7 +52,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         false if decides => finding.explains(response.message.status()),
         false => finding.about(response.message.status()?),
     };
-    let after = if gives_up { " So the provisional response was never confirmed, and the call was given up." } else { "" };
+    let after =
+        if gives_up { " So the provisional response was never confirmed, and the call was given up." } else { "" };
     Some(
         finding
             .sender(if side == Side::Unknown { crate::diagnosis::Role::Uac } else { side.role() }, request)
@@ -117,4 +118,3 @@ fn regressed<'a>(case: &Case<'a>) -> Option<Regressed<'a>> {
 pub(in crate::diagnosis::rules) fn is_refused_for_number<'a>(case: &Case<'a>, asked: &'a Transaction) -> bool {
     Regressed::of(case, asked).is_some()
 }
-

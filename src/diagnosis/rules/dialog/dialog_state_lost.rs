@@ -28,7 +28,7 @@ rule! {
     /// ## When it would be wrong
     /// A BYE of the responder that the capture does not hold would end the dialog in order. Where the caller was told
     /// that the call failed, or confirmed another answer of a fork and never this one, there never was a dialog on its
-    /// side.
+    /// side. Where the answer may be among responses of which only the first fragment was captured, nothing is said.
     ///
     /// ## References
     /// RFC 3261 §12.2.2, §15.1.2; RFC 4028 §1
@@ -95,6 +95,11 @@ impl<'a> Lost<'a> {
             ));
         }
         let is_known = case.call.dialogs.iter().any(|dialog| dialog.confirmed.is_some());
+        // Of an answer that is in the capture in part only nobody knows whether it arrived: who never got it has lost
+        // nothing.
+        if !is_known && case.has_response_in_part(request.message.call_id()) {
+            return None;
+        }
         // The answer that opened the dialog may not be known for one where the capture cut it.
         let is_cut = || success.is_some_and(|success| success.message.has_cut_head());
         let is_unread = request.message.ends_before_end_of(HeaderName::To) || !is_known && is_cut();
@@ -145,9 +150,12 @@ impl<'a> Lost<'a> {
             .claim_status(self.response, "its receiver does not know the dialog");
         let tag = self.request.message.to().and_then(|to| to.tag().map(str::to_owned));
         if let (Some(success), Some(tag)) = (self.success, tag) {
-            finding = finding
-                .claim_status(success, "the dialog was established")
-                .claim(self.request, "sip.to.tag", tag, "the To tag of the request");
+            finding = finding.claim_status(success, "the dialog was established").claim(
+                self.request,
+                "sip.to.tag",
+                tag,
+                "the To tag of the request",
+            );
         }
         if let Some(restart) = self.restart {
             finding = finding.claim_at(restart, "sip.Method", "REGISTER", "the responder registers anew");

@@ -26,7 +26,8 @@ rule! {
     /// caller's system send CANCEL.
     ///
     /// ## When it would be wrong
-    /// A BYE that leaves just after a 2xx that was not captured. The 487 to the INVITE refutes that.
+    /// A BYE that leaves just after a 2xx that was not captured. The 487 to the INVITE refutes that. Where only the
+    /// first fragment of a response was captured, that may be the 2xx, and nothing is said.
     ///
     /// ## References
     /// RFC 3261 §15, §9.1

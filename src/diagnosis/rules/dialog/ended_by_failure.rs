@@ -5,8 +5,8 @@ use crate::catalogue::{Q850Cause, q850, says_words};
 use crate::diagnosis::account::says_no_money;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
-use crate::diagnosis::{Case, Confidence, Finding};
-use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause};
+use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause, q850_cause};
 
 rule! {
     /// Who ended the call says that something failed.
@@ -74,22 +74,34 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
     let said = Said::of(case, bye)?;
-    let finding = Finding::of(&RULE, Confidence::Likely)
-        .explains(success.message.status())
-        .drops_the_call()
-        .sender(case.side(bye).role(), bye);
+    let finding = Finding::of(&RULE, Confidence::Likely).explains(success.message.status()).drops_the_call();
+    let behind = case.refused_behind_answer().filter(|refusal| said.is_of(refusal));
+    let finding = match behind {
+        Some(refusal) => finding.sender(Role::Uas, refusal),
+        None => finding.sender(case.side(bye).role(), bye),
+    };
     if !case.wants_words() {
         return Some(finding);
     }
     let source = bye.path.source;
+    let meaning = match behind.and_then(|refusal| Some((refusal.path.source, refusal.message.status()?))) {
+        Some((refuser, status)) => format!(
+            "{refuser} had refused the leg behind {source} with {status} and that cause, before {source} answered the \
+             call itself: the fault is at {refuser} or behind it."
+        ),
+        None => said.meaning(source),
+    };
     let finding = finding.because(format!(
-        "{source} ended the call {} after the answer, and its BYE says why: {}{}. {}",
+        "{source} ended the call {} after the answer, and its BYE says why: {}{}. {meaning}",
         length(bye.place.time.since(success.place.time)),
         said.what(),
-        said.text(),
-        said.meaning(source)
+        said.text()
     ));
-    let finding = said.advise(finding, source);
+    let finding = said.advise(finding, behind.map_or(source, |refusal| refusal.path.source));
+    let finding = match behind {
+        Some(refusal) => finding.claim_status(refusal, "the leg behind was refused before the call was answered"),
+        None => finding,
+    };
     let finding = finding.claim_status(success, "the call was answered").claim_method(bye, "the end of the call");
     Some(said.claim(finding, bye))
 }
@@ -109,6 +121,12 @@ impl<'a> Said<'a> {
             let cause = asterisk_cause(&bye.message)?;
             FAULTS.contains(&cause).then_some(Said::Asterisk(cause))
         })
+    }
+
+    /// True if a refusal says the same cause of Q.850.
+    fn is_of(&self, refusal: &Heard) -> bool {
+        let own = self.cause().map(|known| u32::from(known.cause));
+        own.is_some() && own == q850_cause(&refusal.message)
     }
 
     fn reason(&self) -> Option<&'a Reason> {

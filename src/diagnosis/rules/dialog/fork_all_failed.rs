@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::call::{Heard, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::case::ENOUGH_REPEATS;
+use crate::diagnosis::hunting::{end_of, status_of};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -22,14 +23,16 @@ rule! {
     ///
     /// ## Evidence
     /// The final responses of all branches, with different codes, and the one that the caller got. A branch that
-    /// nothing came from counts as a 408 (RFC 3261 §16.8).
+    /// nothing came from counts as a 408 (RFC 3261 §16.8). Of a B2BUA that tries one leg after the other what came of
+    /// each is told, too; where one of them says that the callee was reached, or that nobody has the number, that is
+    /// the cause, whatever came of the later ones.
     ///
     /// ## How to fix
     /// Look at each branch for itself.
     ///
     /// ## When it would be wrong
-    /// If the branches were tried one after the other, each is an attempt of its own. Two branches to one server with
-    /// one Request-URI are one target that was reached twice: `request-merged`.
+    /// If a proxy tried the branches one after the other, each is an attempt of its own. Two branches to one server
+    /// with one Request-URI are one target that was reached twice: `request-merged`.
     ///
     /// ## References
     /// RFC 3261 §16.7
@@ -51,6 +54,54 @@ fn telling(status: StatusCode) -> u8 {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    at_once(case).or_else(|| one_after_the_other(case))
+}
+
+/// A B2BUA tried one leg after the other, and the caller got only what came of one.
+fn one_after_the_other(case: &Case<'_>) -> Option<Finding> {
+    let outer = case.outer_failure()?;
+    let legs = case.hunted(outer);
+    let hop = legs.first()?.request.path.source;
+    if legs.iter().all(|leg| status_of(leg) == Some(outer.status)) {
+        return None; // The caller was told all that there is to tell.
+    }
+    let words: Vec<String> = legs.iter().map(end_of).collect();
+    let reached = case.reached_before(outer);
+    let stop = match reached {
+        Some(reached) => format!(
+            " The {} came from the callee's own end, and no other way leads to another callee: there was no use in \
+             going on.",
+            reached.status
+        ),
+        None => String::new(),
+    };
+    let finding = Finding::of(&RULE, Confidence::Proven)
+        .titled("The call was tried over one way after the other, and all failed")
+        .about(outer.status)
+        .party(Role::Proxy, Some(hop))
+        .because(format!(
+            "{hop} tried {} ways one after the other, and all failed: {}. The caller got only {}.{stop}",
+            legs.len(),
+            list(&words),
+            outer.status
+        ));
+    let finding = match reached {
+        Some(reached) => finding.fix(format!("Let {hop} try no other way after a {} of this kind.", reached.status)),
+        None => finding.fix("Look at each way for itself."),
+    };
+    let finding = legs.iter().fold(finding, |finding, leg| match leg.failure {
+        Some(failure) => finding.claim_status(case.response(failure), "the end of one try"),
+        None => finding.claim_absent(
+            leg.request.place,
+            format!("any response from {}", leg.request.path.destination),
+            format!("{} copies of the INVITE went there", leg.request.repeated + 1),
+        ),
+    });
+    Some(finding.claim_status(case.response(outer), "what the caller got"))
+}
+
+/// Branches that were under way at once all failed.
+fn at_once(case: &Case<'_>) -> Option<Finding> {
     let outer = case.outer_failure()?;
     let branches = branches(case, case.call.transaction(outer.transaction));
     let targets: BTreeSet<_> = branches.iter().filter_map(|branch| branch.target(case)).collect();

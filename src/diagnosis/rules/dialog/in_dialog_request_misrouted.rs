@@ -245,7 +245,9 @@ impl Fault {
                     "Let {client} write the first Record-Route into the Request-URI of ACK and BYE where it has no lr, \
                      and the Contact of the 2xx into the last Route."
                 ))
-                .fix(format!("Or let {server} write its Record-Route with lr, if it is a loose router (RFC 3261 §16.6).")),
+                .fix(format!(
+                    "Or let {server} write its Record-Route with lr, if it is a loose router (RFC 3261 §16.6)."
+                )),
             false => finding
                 .fix(format!("Let {client} send ACK and BYE to the Contact of the 2xx, through its Record-Routes."))
                 .fix("If it does, look for what rewrites Contact or Record-Route on the way to it (an ALG, an SBC)."),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, Stream};
 use crate::catalogue::{Q850Cause, Topic, q850};
-use crate::diagnosis::media::{Talk, claim_packet};
+use crate::diagnosis::media::{Ear, Talk, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Side};
@@ -19,8 +19,9 @@ rule! {
     /// timeout; on hold, or with silence suppression, that happens without any fault of the network.
     ///
     /// ## Evidence
-    /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it; or a BYE whose Reason speaks of an RTP or
-    /// media timeout. The cause 44, which Asterisk gives then, makes the time likely. An IMS device says it with `RELEASE_CAUSE;cause=2` (no RTP or RTCP) or `3` (the bearer was lost).
+    /// A BYE of the side that got no RTP for 30, 60, 120 or 300 s before it, on either leg where a B2BUA ends both; or
+    /// a BYE whose Reason speaks of an RTP or media timeout. The cause 44, which Asterisk gives then, makes the time
+    /// likely. An IMS device says it with `RELEASE_CAUSE;cause=2` (no RTP or RTCP) or `3` (the bearer was lost).
     ///
     /// ## How to fix
     /// Find out why the media stopped; or raise the timeout (`rtptimeout`, `rtp_timeout`, `media_timeout`), or switch
@@ -73,8 +74,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let bye = case.first_bye()?.request;
     let (_, success) = case.answer()?;
     let said = case.reasons(bye).iter().find(|reason| speaks_of_media(reason));
-    let talk = case.talk();
-    let silence = talk.as_ref().and_then(|talk| Silence::before(case, talk, bye));
+    let talks = case.talks();
+    let silence = Silence::before(case, &talks, bye);
     let names_another = case.reasons(bye).iter().any(names_another_ground);
     let timeout = silence.as_ref().and_then(|silence| silence.timeout).filter(|_| !names_another);
     let is_coded = case.q850(bye) == Some(CHANNEL_UNAVAILABLE);
@@ -202,11 +203,32 @@ struct Silence<'t> {
 }
 
 impl<'t> Silence<'t> {
-    fn before(case: &Case<'_>, talk: &'t Talk<'_>, bye: &Heard) -> Option<Silence<'t>> {
+    fn before(case: &Case<'_>, talks: &'t [Talk<'_>], bye: &Heard) -> Option<Silence<'t>> {
+        let (outer, behind) = talks.split_first()?;
         let (ear, other) = match case.side(bye) {
-            Side::Caller => (&talk.caller, &talk.callee),
-            _ => (&talk.callee, &talk.caller),
+            Side::Caller => (&outer.caller, &outer.callee),
+            _ => (&outer.callee, &outer.caller),
         };
+        let silence = Silence::of(case, outer, (ear, other), bye);
+        if silence.as_ref().is_some_and(|silence| silence.timeout.is_some()) || case.ended_between().is_none() {
+            return silence;
+        }
+        // A B2BUA that ended both its legs by itself listens on both.
+        let host = bye.path.source.ip();
+        let listens = |ear: &Ear<'_>| ear.owner.path.source.ip() == host;
+        let ears = behind.iter().flat_map(|talk| talk.ears().map(|ears| (talk, ears)));
+        let others = ears.filter(|(_, (ear, _))| listens(ear));
+        let mut timed_out = others.filter_map(|(talk, ears)| Silence::of(case, talk, ears, bye));
+        timed_out.find(|inner| inner.timeout.is_some()).or(silence)
+    }
+
+    /// That of one ear.
+    fn of(
+        case: &Case<'_>,
+        talk: &'t Talk<'_>,
+        (ear, other): (&'t Ear<'_>, &'t Ear<'_>),
+        bye: &Heard,
+    ) -> Option<Silence<'t>> {
         let last = ear.last();
         if last.is_none() && other.packets() == 0 || talk.may_bypass(ear) {
             return None;

@@ -1,9 +1,9 @@
-use crate::call::Outcome;
+use crate::call::{Heard, Outcome};
 use crate::catalogue::q850;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{length, sentence};
-use crate::diagnosis::{Asked, Case, Confidence, Finding, Role};
-use crate::sip::{ASTERISK_CAUSE, Method, Reason};
+use crate::diagnosis::{Asked, Case, Confidence, Finding, Role, Side};
+use crate::sip::{ASTERISK_CAUSE, Method, Reason, asterisk_cause};
 
 rule! {
     /// Which side ended the call.
@@ -15,8 +15,9 @@ rule! {
     /// Every answered call ends with a BYE from one side.
     ///
     /// ## Evidence
-    /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause header if there is
-    /// one.
+    /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause or
+    /// X-Asterisk-HangupCauseCode header if there is one. A B2BUA that sends BYE on both its legs and got none ended
+    /// the call by itself. What had refused all legs behind the one who answered is told too.
     ///
     /// ## How to fix
     /// Nothing has to be done. If the end was not wanted, look at the side that sent the BYE first.
@@ -53,7 +54,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // A BYE may give several, of several protocols (RFC 3326 §2).
     let lines: Vec<_> = bye.message.header_lines("Reason").collect();
     let reason = match lines.as_slice() {
-        [] => bye.message.header(PRIVATE_REASONS[0]).map(|value| value.into_owned()),
+        [] => private_reason(bye),
         [only] => Some(format!("{only}{}", meaning(case.reasons(bye)))),
         several => {
             let read = several.iter().map(|line| format!("{line}{}", meaning(&[Reason::read(line)])));
@@ -65,9 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if bye.message.is_cut() => "and its reason, if any, is behind the cut".to_owned(),
         None => "and gives no reason".to_owned(),
     };
-    let mut finding = finding
-        .because(sentence(&format!("{} sent the first BYE{when}, {why}.", side.named(bye))))
-        .claim_method(bye, "the first BYE of the call");
+    let mut finding = Ended::of(case).told(finding, bye, &format!("{when}, {why}"), side);
     if reason.is_some() {
         for line in &lines {
             finding = finding.claim_header_with(bye, "Reason", line, "why, as its sender says");
@@ -79,6 +78,67 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
     }
     Some(finding)
+}
+
+/// What the headers of Asterisk give as the reason of a BYE.
+fn private_reason(bye: &Heard) -> Option<String> {
+    let by_cause = || {
+        let cause = asterisk_cause(&bye.message)?;
+        let name = u8::try_from(cause).ok().and_then(q850).map(|known| format!(" ({})", known.name));
+        Some(format!("{ASTERISK_CAUSE}: {cause}{}", name.unwrap_or_default()))
+    };
+    bye.message.header(PRIVATE_REASONS[0]).map(|value| value.into_owned()).or_else(by_cause)
+}
+
+/// What the other leg of a B2BUA shows of the end of the call.
+struct Ended<'a> {
+    /// The other BYE of a B2BUA that ended both its legs by itself.
+    also: Option<&'a Heard>,
+    /// What had refused the legs behind the one who answered.
+    refusal: Option<&'a Heard>,
+}
+
+impl<'a> Ended<'a> {
+    fn of(case: &Case<'a>) -> Ended<'a> {
+        Ended { also: case.ended_between().map(|[_, other]| other), refusal: case.refused_behind_answer() }
+    }
+
+    fn told(&self, finding: Finding, bye: &Heard, rest: &str, side: Side) -> Finding {
+        let source = bye.path.source;
+        let refusal = self.refusal.and_then(|refusal| Some((refusal, refusal.message.status()?)));
+        let ended = match self.also {
+            Some(also) => format!(
+                "{source}, between the two legs of the call, sent the first BYE{rest}. It sent one to {} and one to \
+                 {}, and had got none: neither party hung up on it.",
+                bye.path.destination, also.path.destination
+            ),
+            None => sentence(&format!("{} sent the first BYE{rest}.", side.named(bye))),
+        };
+        let answered = refusal.map(|(refusal, status)| {
+            format!(
+                " Before the answer {} had refused the leg behind {} with {status}, and the capture shows none behind \
+                 it that was answered.",
+                refusal.path.source, refusal.path.destination
+            )
+        });
+        let finding = finding
+            .because(format!("{ended}{}", answered.unwrap_or_default()))
+            .claim_method(bye, "the first BYE of the call");
+        let finding = match self.also {
+            Some(also) => finding.claim_method(also, "it ends the other leg too").claim_absent(
+                bye.place,
+                format!("a BYE to {source}"),
+                "nobody had hung up",
+            ),
+            None => finding,
+        };
+        match refusal {
+            Some((refusal, _)) => {
+                finding.claim_status(refusal, "the leg behind was refused before the call was answered")
+            }
+            None => finding,
+        }
+    }
 }
 
 /// What the Q.850 cause of a BYE means, where its Reason leaves that out.

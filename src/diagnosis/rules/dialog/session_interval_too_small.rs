@@ -106,9 +106,7 @@ impl<'a> Refusal<'a> {
             (None, Some(minimum)) => {
                 format!("as captured here asks for no session timer that could be below the minimum of {minimum} s")
             }
-            (_, None) if self.response.message.is_cut() => {
-                "names a session timer that is too short, if any".to_owned()
-            }
+            (_, None) if self.response.message.is_cut() => "names a session timer that is too short, if any".to_owned(),
             (_, None) => "was answered without Min-SE, so the caller's side cannot know the minimum".to_owned(),
         }
     }
@@ -125,9 +123,9 @@ impl<'a> Refusal<'a> {
                  get 422 (RFC 4028 §6)."
             ),
             Some(minimum) => format!("Set the session timer of {client} to at least {minimum} s."),
-            None if self.response.message.is_cut() => format!(
-                "Set the session timer of {client} to what Min-SE in the 422 says: here it is behind the cut."
-            ),
+            None if self.response.message.is_cut() => {
+                format!("Set the session timer of {client} to what Min-SE in the 422 says: here it is behind the cut.")
+            }
             None => format!("Let {server} send Min-SE with its 422, as RFC 4028 §6 demands."),
         }
     }

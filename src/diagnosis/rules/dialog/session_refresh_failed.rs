@@ -5,6 +5,7 @@ use crate::call::{Heard, timer};
 use crate::capture::Timestamp;
 use crate::diagnosis::dialogs::{from_tag, is_of_invite};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::glare_unresolved::{glares, is_unresolved};
 use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -31,9 +32,10 @@ rule! {
     /// re-INVITE.
     ///
     /// ## When it would be wrong
-    /// A 491 is tried again and is no failure. A 481 says besides that the dialog is not known: `dialog-state-lost`.
-    /// What asks for a hold, video or fax is refused for that, although a 2xx to it would have refreshed the session
-    /// too: only where the call ends with the interval is that likely the reason.
+    /// A 491 is tried again and is no failure: only where it was not, and the call ended with the interval. A 481 says
+    /// besides that the dialog is not known: `dialog-state-lost`. What asks for a hold, video or fax is refused for
+    /// that, although a 2xx to it would have refreshed the session too: only where the call ends with the interval is
+    /// that likely the reason.
     ///
     /// ## References
     /// RFC 4028 §7.2, §7.3, §7.4, §10
@@ -41,7 +43,10 @@ rule! {
 }
 
 /// Refusals that are tried again, or that another rule explains better.
-const OTHER_MATTERS: [u16; 3] = [401, 407, 491];
+const OTHER_MATTERS: [u16; 2] = [401, 407];
+
+/// The refusal that asks for another try (RFC 3261 §14.1).
+const PENDING: u16 = 491;
 
 /// A BYE this soon after the refusal of a refresh is its consequence.
 const SOON: Duration = Duration::from_secs(5);
@@ -121,6 +126,11 @@ impl<'a> FailedRefresh<'a> {
             changes_media: case.changes_media(request),
             bye,
         };
+        // Who is told that another change is under way tries again, unless that change refreshed the session too.
+        let was_left = || glares(case).any(|glare| glare.1.id == request.id && is_unresolved(case, &glare));
+        if refresh.code() == Some(PENDING) && !was_left() {
+            return None;
+        }
         // A re-INVITE at another time is for hold or media; and who hangs up long after a refusal does it for himself.
         (refresh.is_in_time() && refresh.ended_the_call()).then_some(refresh)
     }
@@ -155,21 +165,22 @@ impl<'a> FailedRefresh<'a> {
     fn ended_the_call(&self) -> bool {
         let patience = if self.response.is_some() { SOON } else { GIVE_UP };
         let runs_out = Expiry::at(self.bye.place.time.since(self.agreed), self.seconds).is_some();
-        runs_out || !self.changes_media && self.until_bye() <= patience
+        let is_soon = !self.changes_media && self.until_bye() <= patience && self.code() != Some(PENDING);
+        runs_out || is_soon
     }
 
     fn confidence(&self, case: &Case<'_>) -> Confidence {
         match self.response {
-            Some(_) if self.changes_media => Confidence::Likely,
+            Some(_) if self.changes_media || self.code() == Some(PENDING) => Confidence::Likely,
             Some(_) => Confidence::Proven,
             None => case.absence_of_answer(self.request),
         }
     }
 
-    /// Who gets 422 has to ask again with more, and who asks what the other side never allowed has to ask otherwise;
-    /// everything else is for the other side to look at.
+    /// Who gets 422 has to ask again with more, who gets 491 has to ask again later, and who asks what the other side
+    /// never allowed has to ask otherwise; everything else is for the other side to look at.
     fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
-        match least(self.response).is_some() || self.unasked.is_some() {
+        match least(self.response).is_some() || self.unasked.is_some() || self.code() == Some(PENDING) {
             true => (case.role_of_author(self.request), self.request.path.source),
             false => (case.role_of_asked(self.request), self.request.path.destination),
         }
@@ -178,6 +189,9 @@ impl<'a> FailedRefresh<'a> {
     fn explanation(&self) -> String {
         let FailedRefresh { seconds, method, request, bye, .. } = self;
         let got = match self.status() {
+            Some(status) if status.get() == PENDING => {
+                format!("was refused with {status} and not tried again, as that asks for")
+            }
             Some(status) => format!("was refused with {status}"),
             None if request.path.transport.is_reliable() => "got no answer".to_owned(),
             None => format!("got no answer ({} copies)", request.repeated + 1),
@@ -204,13 +218,16 @@ impl<'a> FailedRefresh<'a> {
                 "Let {refresher} refresh with re-INVITE: UPDATE is for peers whose Allow names it (RFC 4028 §7.4), and \
                  a 405 or 501 is no reason to end the call (§10)."
             ),
+            None if self.code() == Some(PENDING) => format!(
+                "Let {refresher} try again after 491, at the times of RFC 3261 §14.1: the interval leaves room for it."
+            ),
             None => format!("Look at {peer} for why it does not take this {} in a running call.", self.method),
         }
     }
 
     /// What else helps.
     fn alternative(&self) -> String {
-        let peer = self.request.path.destination;
+        let (refresher, peer) = (self.request.path.source, self.request.path.destination);
         match self.code() {
             // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
             Some(481) => {
@@ -220,6 +237,10 @@ impl<'a> FailedRefresh<'a> {
             _ if self.unasked.is_some() => {
                 format!("Or let {peer} take UPDATE and name it in Allow (RFC 3311 §4), or switch session timers off.")
             }
+            Some(PENDING) => format!(
+                "If {refresher} does try again at other times, look at {peer} for the change that it believes to be \
+                 under way, such as an INVITE that never got its ACK."
+            ),
             _ => "Let the refresher use the other of UPDATE and re-INVITE, or switch session timers off for this peer."
                 .to_owned(),
         }

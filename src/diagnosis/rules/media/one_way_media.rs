@@ -80,7 +80,8 @@ fn sent_to_session_address(case: &Case<'_>, talk: &Talk<'_>) -> Option<Finding> 
                 stream.packets
             ))
             .fix(format!("Let {source} heed the c= under an m= line (RFC 8866 §5.7)."));
-        let finding = claim_line(finding, deaf).claim(deaf.owner, address, end.ip().to_string(), "where it asks for audio");
+        let finding =
+            claim_line(finding, deaf).claim(deaf.owner, address, end.ip().to_string(), "where it asks for audio");
         let finding = finding.claim(deaf.owner, address, general.to_string(), "the address of the session");
         Some(
             claim_packet(finding, stream.first, stream, "the first packet to the other address")
@@ -148,8 +149,7 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
     let way = on_the_way(talks, to);
     let has_sound = |talk: &Talk<'_>, ear: &Ear<'_>| talk.sound_to(ear) >= ENOUGH;
     let told = way.iter().enumerate().filter(|(at, (talk, deaf, heard))| {
-        let is_missing =
-            talk.is_open() && talk.length() > SHORT && talk.sound_to(deaf) == 0 && has_sound(talk, heard);
+        let is_missing = talk.is_open() && talk.length() > SHORT && talk.sound_to(deaf) == 0 && has_sound(talk, heard);
         let may_bypass = || talk.may_bypass(deaf) && talk.may_bypass(heard);
         is_missing && !may_bypass() && !way.iter().skip(at + 1).any(|(talk, later, _)| has_sound(talk, later))
     });
@@ -173,9 +173,8 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
 fn not_sent(case: &Case<'_>, talks: &[Talk<'_>]) -> Option<Finding> {
     let missing = BOTH_ENDS.into_iter().find_map(|to| first_missing(case, talks, to))?;
     let Missing { talk, deaf, heard, end, .. } = missing;
-    let finding = Finding::of(&RULE, missing.confidence)
-        .explains(talk.success.message.status())
-        .because(missing.explanation());
+    let finding =
+        Finding::of(&RULE, missing.confidence).explains(talk.success.message.status()).because(missing.explanation());
     let hidden = hidden_behind(deaf, end);
     let finding = match hidden {
         Some(source) => finding.sender(deaf.role, deaf.owner).fix(format!(
@@ -275,7 +274,12 @@ impl Missing<'_, '_> {
             finding = claim_packet(finding, other.first, other, "RTP of the other direction, in this capture");
         }
         for stream in &self.deaf.streams {
-            finding = claim_packet(finding, stream.last, stream, "the last packet to the other side, which is no sound of the talk");
+            finding = claim_packet(
+                finding,
+                stream.last,
+                stream,
+                "the last packet to the other side, which is no sound of the talk",
+            );
         }
         let what = if self.deaf.streams.is_empty() { "any RTP" } else { "any sound" };
         finding.claim_absent(

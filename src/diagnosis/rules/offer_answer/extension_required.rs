@@ -90,9 +90,9 @@ impl Demand {
     fn told(&self, method: &Method, server: SocketAddr) -> String {
         match self {
             Demand::BehindCut => "an extension, whose name is behind the cut".to_owned(),
-            Demand::Unnamed => format!(
-                "an extension that it does not name: there is no Require in the response to the {method}"
-            ),
+            Demand::Unnamed => {
+                format!("an extension that it does not name: there is no Require in the response to the {method}")
+            }
             Demand::Supported(tags) => format!(
                 "{}, and the {method} as captured here does name that in Supported: {server} refuses what is offered",
                 list(tags)

@@ -35,9 +35,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let confidence = if refusal.demanding.is_empty() { Confidence::Likely } else { Confidence::Proven };
     let finding = Finding::of(&RULE, confidence).explains(response.message.status()).because(refusal.explanation());
     let finding = match refusal.is_undemanded {
-        true => finding
-            .sender(case.role_of_responder(response), response)
-            .claim_header(request, "Supported", "what the request only offers"),
+        true => finding.sender(case.role_of_responder(response), response).claim_header(
+            request,
+            "Supported",
+            "what the request only offers",
+        ),
         false => finding.sender(case.role_of_sender(request), request),
     };
     Some(
@@ -77,12 +79,10 @@ impl<'a> Refusal<'a> {
         let failure = case.failure_with(&[420]).filter(|failure| !is_probe(case, failure))?;
         let response = case.response(failure);
         let unsupported = response.message.headers("Unsupported");
-        let demands =
-            |request: &Heard, header: &str| unsupported.iter().any(|tag| names_option(request, header, tag));
+        let demands = |request: &Heard, header: &str| unsupported.iter().any(|tag| names_option(request, header, tag));
         // Proxies add demands of their own, such as `path` (RFC 3327).
-        let request = case.first_with(case.request(failure)?, |request| {
-            DEMANDS.iter().any(|header| demands(request, header))
-        });
+        let request =
+            case.first_with(case.request(failure)?, |request| DEMANDS.iter().any(|header| demands(request, header)));
         let demanding: Vec<&str> = DEMANDS.into_iter().filter(|header| demands(request, header)).collect();
         let is_unread = unsupported.is_empty() && response.message.has_cut_head();
         let is_undemanded = demanding.is_empty()

@@ -298,12 +298,7 @@ fn alerted(case: &Case<'_>) -> Option<Finding> {
              alert {description}{name}, which it sent to {receiver}. Without it there are no keys for SRTP.{end}"
         ))
         .fix(alert.cure())
-        .claim_at(
-            alert.place,
-            "dtls.alert_message.desc",
-            description.to_string(),
-            "the alert that ends the handshake",
-        );
+        .claim_at(alert.place, "dtls.alert_message.desc", description.to_string(), "the alert that ends the handshake");
     let finding = match ended {
         Some(bye) => {
             finding.claim_method(bye, "the end of the call").claim_header(bye, "Reason", "why, as its sender says")

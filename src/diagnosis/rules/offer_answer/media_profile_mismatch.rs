@@ -68,11 +68,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if refusal.is_told_by_words() {
         finding = finding.claim_own_words(case, response);
     }
-    Some(
-        finding
-            .refuted("no-common-codec", refusal.why_no_codec())
-            .refuted("bandwidth-insufficient", "no Warning 370"),
-    )
+    Some(finding.refuted("no-common-codec", refusal.why_no_codec()).refuted("bandwidth-insufficient", "no Warning 370"))
 }
 
 /// A refused offer of audio, and what speaks for it that its profile is the reason.

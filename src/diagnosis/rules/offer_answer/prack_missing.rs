@@ -383,9 +383,7 @@ fn unconfirmed<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard)> {
         .filter(|transaction| transaction.is_initial_invite())
         .flat_map(|invite| case.provisionals(invite).map(move |response| (invite, response)))
         .filter(|(_, response)| response.repeated >= ENOUGH_REPEATS)
-        .filter(|(_, response)| {
-            names_option(response, "Require", "100rel") && !is_confirmed(case, response)
-        })
+        .filter(|(_, response)| names_option(response, "Require", "100rel") && !is_confirmed(case, response))
         .last()
 }
 

@@ -125,7 +125,9 @@ impl<'a> Refusal<'a> {
         let Some(bye) = self.bye.filter(|_| !self.accepted_later) else {
             return match self.accepted_later {
                 true => ": the change failed, not the call. A later change was accepted, and the call went on.".into(),
-                false => ": the change failed, not the call. The call itself goes on as it was (RFC 3261 §14.1).".into(),
+                false => {
+                    ": the change failed, not the call. The call itself goes on as it was (RFC 3261 §14.1).".into()
+                }
             };
         };
         let why = match self.stated.is_some() {
@@ -152,8 +154,11 @@ fn bye_soon_after<'a>(case: &Case<'a>, response: &Heard) -> Option<&'a Heard> {
     (bye.place > response.place && bye.place.time.since(response.place.time) <= SOON).then_some(bye)
 }
 
+/// A change that was refused: its transaction, its request, and the refusal.
+type Refused<'a> = (&'a Transaction, &'a Heard, &'a Heard);
+
 /// The first INVITE inside a dialog, or UPDATE with an offer, that was refused where it arose.
-fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard)> {
+fn refused<'a>(case: &Case<'a>) -> Option<Refused<'a>> {
     case.call
         .transactions
         .iter()
@@ -175,8 +180,23 @@ fn refused<'a>(case: &Case<'a>) -> Option<(&'a Transaction, &'a Heard, &'a Heard
                     && bye_soon_after(case, response).is_some();
                 code >= 400 && knows_it(code) && (!OTHER_MATTERS.contains(&code) || is_last_word)
             })?;
-            Some((transaction, request, response))
+            Some(refused_behind(case, transaction, response).unwrap_or((transaction, request, response)))
         })
+}
+
+/// The same change on another leg of the B2BUA that refused it, where that one sent it on and was refused with the same
+/// code: there it arose.
+fn refused_behind<'a>(case: &Case<'a>, outer: &Transaction, response: &Heard) -> Option<Refused<'a>> {
+    let asked = case.call.request_of(outer)?;
+    let hop = response.path.source.ip();
+    let is_meanwhile = |inner: &&Transaction| inner.in_dialog && inner.method == outer.method && inner.leg != outer.leg;
+    case.call.transactions.iter().filter(is_meanwhile).find_map(|inner| {
+        let request = case.call.request_of(inner)?;
+        let refusal = case.finals(inner).find(|refusal| refusal.message.status() == response.message.status())?;
+        let is_sent_on = request.path.source.ip() == hop && request.path.destination.ip() != asked.path.source.ip();
+        let is_in_order = asked.place < request.place && refusal.place < response.place;
+        (is_sent_on && is_in_order).then_some((inner, request, refusal))
+    })
 }
 
 /// True if an UPDATE has an offer, and comes after the answer.

@@ -56,7 +56,7 @@ fn went_on(case: &Case<'_>, transaction: &Transaction, request: &Heard) -> bool 
 }
 
 /// Who makes its answer of a refused connection does so within this time.
-const RIGHT_AFTER: Duration = Duration::from_millis(200);
+pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(200);
 /// Who connects for a call does so within this time after its request came.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// So often a SYN is sent before its silence counts.

@@ -7,6 +7,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::{FirstHop, RECORD_ROUTE, Unheard, address};
 use crate::diagnosis::words::layer;
 use crate::diagnosis::{Confidence, Finding, Role};
+use crate::net::Undelivered;
 use crate::sip::{Method, NameAddr, Uri};
 
 rule! {
@@ -27,7 +28,8 @@ rule! {
     /// first hop; an ACK or another request of the dialog that went there; and a 2xx that is repeated on and on, or no
     /// answer, an ICMP error, or a refused connection. Where a proxy may have lost the request behind that port,
     /// because no error tells, it is likely, and no more; it is not said where something came from that port, or the
-    /// proxy sent the request on.
+    /// proxy sent the request on. Of a Contact that came over TCP or TLS and asks for UDP, because it names no
+    /// transport, an ICMP port unreachable tells.
     ///
     /// ## How to fix
     /// Let the peer write the port and transport into Contact or Record-Route on which it listens. Behind a NAT, let
@@ -37,7 +39,7 @@ rule! {
     /// A peer may send from one port and listen on another, as with TCP; then its requests are answered.
     ///
     /// ## References
-    /// RFC 3261 §12.2.1.1, §16.6, §20.10, §8.1.1.8
+    /// RFC 3261 §12.2.1.1, §16.6, §18.2.1, §20.10, §8.1.1.8; RFC 3263 §4.1
     "B14" "contact-transport-wrong" needs [DIALOG], check
 }
 
@@ -103,7 +105,9 @@ impl Lost<'_> {
             ),
             None => format!("{} tried to connect there", owner.path.destination),
         };
-        let transport = self.hop.uri.parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
+        let named = self.hop.uri.parameters.get("transport").map(|name| format!(" over {}", name.to_uppercase()));
+        let is_stream = owner.path.transport.is_reliable();
+        let transport = named.or_else(|| is_stream.then(|| " without a transport, which asks for UDP".to_owned()));
         format!(
             "{} speaks from there over {}, and its {header} names {}{}. {sent}, as it must, and did not get through: \
              {}.",
@@ -201,13 +205,28 @@ fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
     let host = address(uri)?;
     let is_secure =
         uri.scheme == "sips" || uri.parameters.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
-    let port = uri.port.unwrap_or(if is_secure { 5061 } else { 5060 });
+    let port = uri.port.unwrap_or(if is_secure { 5061 } else { DEFAULT_PORT });
     let transport = uri.parameters.get("transport").unwrap_or("udp").to_ascii_lowercase();
     let over_stream = owner.path.transport.is_reliable();
     let other_transport = !over_stream && matches!(transport.as_str(), "tcp" | "tls");
     let other_port = !over_stream && port != owner.path.source.port();
     (host == owner.path.source.ip() && (other_transport || other_port)).then_some(SocketAddr::new(host, port))
 }
+
+/// Where a Contact that came over a stream asks for UDP, as one without a transport does (RFC 3263 §4.1), if an error
+/// says that nothing listens there. Without the error nothing tells that one who speaks TCP does not take UDP as well.
+fn datagram_target(owner: &Heard, icmp: &IcmpSeen) -> Option<SocketAddr> {
+    let uri = FirstHop::contact_of(owner)?.uri;
+    let named = uri.parameters.get("transport");
+    let is_udp = uri.scheme != "sips" && named.is_none_or(|name| name.eq_ignore_ascii_case("udp"));
+    let is_closed = icmp.what.meaning() == Undelivered::PortUnreachable && !icmp.quoted.transport.is_reliable();
+    let target = SocketAddr::new(address(&uri)?, uri.port.unwrap_or(DEFAULT_PORT));
+    let is_own = target.ip() == owner.path.source.ip() && target == icmp.quoted.destination;
+    (owner.path.transport.is_reliable() && is_udp && is_closed && is_own).then_some(target)
+}
+
+/// The port of SIP where a URI names none (RFC 3261 §19.1.2).
+const DEFAULT_PORT: u16 = 5060;
 
 /// The ICMP error that quotes a request.
 fn icmp_of<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a IcmpSeen> {
@@ -240,8 +259,9 @@ fn ack_to_contact<'a>(
     // An error shows that the ACK went there and found nothing, be it sent by the last of several proxies, or past one
     // that did not stay in the path.
     let (owner, target) = match icmp {
-        Some(_) => {
-            [success, case.as_written(success)].into_iter().find_map(|owner| Some((owner, other_target(owner)?)))?
+        Some(icmp) => {
+            let by_error = |owner| other_target(owner).or_else(|| datagram_target(owner, icmp));
+            [success, case.as_written(success)].into_iter().find_map(|owner| Some((owner, by_error(owner)?)))?
         }
         None => (success, wrong_target(success)?),
     };
@@ -278,7 +298,7 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         if is_ack || !is_lost || !is_why_it_ended(case, request) {
             return None;
         }
-        let (owner, hop, target) = to_contact(case, request).or_else(|| to_record(case, request))?;
+        let (owner, hop, target) = to_contact(case, request, icmp).or_else(|| to_record(case, request))?;
         let why = match icmp {
             Some(icmp) => format!("{} answered with an ICMP error", icmp.reporter),
             None => format!("no answer to {} copies", request.repeated + 1),
@@ -301,14 +321,19 @@ fn is_why_it_ended(case: &Case<'_>, request: &Heard) -> bool {
 }
 
 /// The message whose wrong Contact a request followed, and where to.
-fn to_contact<'a>(case: &Case<'a>, request: &Heard) -> Option<(&'a Heard, FirstHop, SocketAddr)> {
+fn to_contact<'a>(
+    case: &Case<'a>,
+    request: &Heard,
+    icmp: Option<&IcmpSeen>,
+) -> Option<(&'a Heard, FirstHop, SocketAddr)> {
     let named = Uri::read(&request.message.request_uri()?);
     let owner = case.call.messages.iter().rev().find(|heard| {
         heard.id < request.id
             && heard.path.source.ip() == request.path.destination.ip()
             && heard.message.contact().is_some_and(|contact: NameAddr| contact.parsed().is_same_target(&named))
     })?;
-    let target = wrong_target(owner).filter(|target| *target == request.path.destination)?;
+    let target = wrong_target(owner).or_else(|| datagram_target(owner, icmp?));
+    let target = target.filter(|target| *target == request.path.destination)?;
     Some((owner, FirstHop::contact_of(owner)?, target))
 }
 

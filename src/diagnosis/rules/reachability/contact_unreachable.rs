@@ -40,9 +40,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let lost = Lost::of(case)?;
     let (ack, named) = (lost.unheard.ack, lost.address);
     let sure = if lost.icmp.is_some() { Confidence::Proven } else { Confidence::Likely };
-    let mut finding = lost
-        .claim_named(lost.told(case.of_unheard_ack(&RULE, sure, lost.unheard.success)))
-        .claim(ack, destination_field(named), named.to_string(), "the ACK goes there");
+    let mut finding = lost.claim_named(lost.told(case.of_unheard_ack(&RULE, sure, lost.unheard.success))).claim(
+        ack,
+        destination_field(named),
+        named.to_string(),
+        "the ACK goes there",
+    );
     if let Some(icmp) = lost.icmp {
         finding = finding.claim_icmp(icmp.place, icmp.what, "it cannot be reached", "why");
     }
@@ -50,10 +53,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         lost.unheard
             .claim_repeats(finding)
             .refuted("ack-missing", "an ACK was sent")
-            .refuted(
-                "in-dialog-request-misrouted",
-                format!("the ACK follows the {} of the 2xx", lost.hop.header),
-            ),
+            .refuted("in-dialog-request-misrouted", format!("the ACK follows the {} of the 2xx", lost.hop.header)),
     )
 }
 
@@ -197,4 +197,3 @@ impl<'a> Lost<'a> {
             .fix("Or let a proxy with Record-Route, or an SBC, stand between them.")
     }
 }
-

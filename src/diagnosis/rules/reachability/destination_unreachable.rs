@@ -137,9 +137,7 @@ impl Error<'_> {
             )),
             None => finding,
         };
-        finding
-            .fix(self.filled_in(self.says.fix))
-            .next_capture(capture_at(self.target().ip(), self.icmp.quoted))
+        finding.fix(self.filled_in(self.says.fix)).next_capture(capture_at(self.target().ip(), self.icmp.quoted))
     }
 }
 
@@ -158,7 +156,11 @@ fn arrives_at_the_end(call: &Call, request: &Heard) -> bool {
 /// That the destination sent something after the error: it was not there for a moment only.
 fn heard_since(call: &Call, icmp: &IcmpSeen) -> String {
     let target = icmp.quoted.destination;
-    let sent = call.messages.iter().find(|heard| heard.path.source == target && icmp.place < heard.place);
+    // What comes over TCP does not tell that anything listens for UDP.
+    let is_of_it = |heard: &&Heard| {
+        heard.path.source == target && heard.path.transport.is_reliable() == icmp.quoted.transport.is_reliable()
+    };
+    let sent = call.messages.iter().find(|heard| is_of_it(heard) && icmp.place < heard.place);
     // What is too large stays so, whoever is there.
     match sent.filter(|_| icmp.what.meaning() != Undelivered::TooBig) {
         Some(heard) => format!(

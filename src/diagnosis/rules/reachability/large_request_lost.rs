@@ -81,8 +81,7 @@ impl<'a> Lost<'a> {
         {
             return None;
         }
-        let is_of_size =
-            |icmp: &&IcmpSeen| icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig;
+        let is_of_size = |icmp: &&IcmpSeen| icmp.message == request.id && icmp.what.meaning() == Undelivered::TooBig;
         let icmp = case.call.icmp.iter().find(is_of_size);
         let enough = request.repeated + 1 >= ENOUGH_COPIES && size > LARGE;
         if icmp.is_none() && !(enough && smaller_are_answered(case, request)) {

@@ -120,9 +120,8 @@ fn copies_at_two_points(transactions: &[Transaction]) -> impl Iterator<Item = (&
     let asked = transactions.iter().enumerate().filter(|(_, known)| !known.branch.is_empty());
     asked.flat_map(move |(at, one)| {
         // The number tells most of them apart, and a long call has hundreds.
-        let is_same = |other: &&Transaction| {
-            one.cseq == other.cseq && one.method == other.method && one.branch == other.branch
-        };
+        let is_same =
+            |other: &&Transaction| one.cseq == other.cseq && one.method == other.method && one.branch == other.branch;
         let others = transactions.iter().skip(at + 1).filter(is_same);
         let elsewhere = others.filter(|other| other.upstream.is_none() && one.path.may_be_translated_to(other.path));
         elsewhere.map(move |other| (one, other))

@@ -139,10 +139,11 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
     };
     let finding = match case.private_contact(request) {
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, request.path.source)),
-        None => finding
-            .party(Role::Network, Some(request.path.destination))
-            .because(because)
-            .fix(first_step(case, request, &silent.method)),
+        None => finding.party(Role::Network, Some(request.path.destination)).because(because).fix(first_step(
+            case,
+            request,
+            &silent.method,
+        )),
     };
     if !case.wants_words() {
         return Some(finding);

@@ -179,4 +179,3 @@ impl<'a> Row<'a> {
         finding
     }
 }
-

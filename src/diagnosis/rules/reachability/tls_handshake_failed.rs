@@ -1,17 +1,18 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::call::timer::OVERDUE;
-use crate::call::{FailedConnection, Heard, HowFailed, Lookups};
+use crate::call::{FailedConnection, Heard, HowFailed, Lookups, Surroundings};
 use crate::capture::{Place, Timestamp};
 use crate::catalogue::tls_alert;
+use crate::diagnosis::branches::may_be_of_silence;
 use crate::diagnosis::certificates;
 use crate::diagnosis::certificates::CertificateFault;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::reachability::connection_failed::decides;
+use crate::diagnosis::rules::reachability::connection_failed::{RIGHT_AFTER, decides};
 use crate::diagnosis::words::{counted, length};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
 use crate::net::{Alert, ConnectionEvent, Ended, HandshakeFailure, TlsConnection, Transport, version_name};
-use crate::sip::Method;
+use crate::sip::{Method, StatusCode};
 
 rule! {
     /// The TLS handshake failed.
@@ -41,7 +42,7 @@ rule! {
     ///
     /// ## References
     /// RFC 8446 §6; RFC 5246 §7.2; RFC 5922 §7; RFC 3261 §26.2.1
-    "B6" "tls-handshake-failed" needs [UNANSWERED BROKEN] [400 408 477 480 500 502 503 504 BROKEN], check, each of capture check_capture
+    "B6" "tls-handshake-failed" needs [UNANSWERED BROKEN] [REFUSED BROKEN], check, each of capture check_capture
 }
 
 /// The ports of SIP (RFC 3261 §19.1.1).
@@ -168,7 +169,7 @@ fn ended(how: HowFailed) -> (&'static str, &'static str) {
 /// The one who refused the call had failed to agree on TLS with the next hop.
 fn behind(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-    if !matches!(failure.status.get(), 408 | 477 | 480 | 500 | 502 | 503 | 504) {
+    if !may_be_of_silence(failure.status) {
         return None;
     }
     let (request, response) = (case.request(failure)?, case.response(failure));
@@ -177,7 +178,8 @@ fn behind(case: &Case<'_>) -> Option<Finding> {
     let mut fitting = case.surroundings.failed_connections().of_client(proxy.ip()).iter().filter_map(|failed| {
         let HowFailed::Handshake(alert) = failed.how else { return None };
         let in_time = request.place < failed.asked && failed.place < response.place;
-        (in_time && failed.server.ip() != caller).then_some((failed, alert))
+        let is_for_sip = is_for_sip(case.surroundings, proxy.ip(), failed.server);
+        (in_time && is_for_sip && failed.server.ip() != caller).then_some((failed, alert))
     });
     let (failed, alert) = fitting.next()?;
     // Attempts at several servers show that more than this call was at work.
@@ -185,11 +187,12 @@ fn behind(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let server = failed.server;
+    let sure = sure_of(failure.status, failed, response)?;
     let how = match alert {
         Some(alert) => format!("which ended with the fatal alert {}", name(alert)),
         None => "and it ended before it was done".to_owned(),
     };
-    let mut finding = Finding::of(&RULE, Confidence::Likely)
+    let mut finding = Finding::of(&RULE, sure)
         .explains(case.outer_failure().map(|outer| outer.status))
         .party(Role::Network, Some(server))
         .because(format!(
@@ -214,16 +217,29 @@ fn behind(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// How sure it is that a response tells of a handshake that failed before it. What else it says goes first, unless it
+/// was made right after that; and a code that hardly anybody makes of a silence counts only then.
+fn sure_of(status: StatusCode, failed: &FailedConnection, response: &Heard) -> Option<Confidence> {
+    let is_usual = matches!(status.get(), 408 | 477 | 480 | 500 | 502 | 503 | 504);
+    let says_why = ["Reason", "Retry-After"].into_iter().any(|name| response.message.header(name).is_some());
+    match response.place.time.since(failed.place.time) <= RIGHT_AFTER {
+        true => Some(Confidence::Likely),
+        false if is_usual => Some(if says_why { Confidence::Possible } else { Confidence::Likely }),
+        false => None,
+    }
+}
+
 fn name(alert: u8) -> String {
     tls_alert(alert).map_or_else(|| format!("alert {alert}"), |known| format!("{} ({alert})", known.name))
 }
 
 /// What makes two connections the same case: between whom, and what went wrong.
-type Kind = (std::net::IpAddr, std::net::IpAddr, Option<(u8, Option<u8>)>, Option<CertificateFault>);
+type Kind = (IpAddr, IpAddr, Option<(u8, Option<u8>)>, Option<CertificateFault>);
 
 fn check_capture(case: &CaptureCase<'_>) -> Vec<Finding> {
     let mut kinds: Vec<(Kind, &TlsConnection, u64)> = Vec::new();
-    let of_sip = case.tls.iter().filter(|seen| is_for_sip(case, seen));
+    let is_of_sip = |seen: &&TlsConnection| is_for_sip(case.surroundings, seen.path.source.ip(), seen.path.destination);
+    let of_sip = case.tls.iter().filter(is_of_sip);
     for (seen, kind) in of_sip.filter_map(|seen| Some((seen, kind(case, seen)?))) {
         match kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, _, count)) => *count += 1,
@@ -269,15 +285,15 @@ fn lookups<'a>(case: &CaptureCase<'a>) -> &'a Lookups {
     case.surroundings.neighbours().lookups()
 }
 
-fn ends(seen: &TlsConnection) -> (std::net::IpAddr, std::net::IpAddr) {
+fn ends(seen: &TlsConnection) -> (IpAddr, IpAddr) {
     (seen.path.source.ip(), seen.path.destination.ip())
 }
 
-fn is_for_sip(case: &CaptureCase<'_>, seen: &TlsConnection) -> bool {
-    let (client, server) = ends(seen);
-    SIP_PORTS.contains(&seen.path.destination.port())
-        || case.surroundings.hop(client, server).is_some()
-        || case.surroundings.hop(server, client).is_some()
+/// True of a connection to a port of SIP, or between hosts that exchange SIP.
+fn is_for_sip(surroundings: &Surroundings, client: IpAddr, server: SocketAddr) -> bool {
+    SIP_PORTS.contains(&server.port())
+        || surroundings.hop(client, server.ip()).is_some()
+        || surroundings.hop(server.ip(), client).is_some()
 }
 
 /// A fatal alert ended the handshake.

@@ -85,8 +85,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let names_other = || {
-        response.message.has_key(HeaderName::RetryAfter)
-            || is_other_ground(case.told(response).map(|told| told.cause))
+        response.message.has_key(HeaderName::RetryAfter) || is_other_ground(case.told(response).map(|told| told.cause))
     };
     let (client, server) = (request.path.source.ip(), request.path.destination.ip());
     let counted = case.surroundings.neighbours().occupancy(client, server);

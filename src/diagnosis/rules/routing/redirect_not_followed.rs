@@ -170,11 +170,7 @@ impl<'a> Redirect<'a> {
         };
         finding
             .sender(case.role_of_sender(request), request)
-            .fix(format!(
-                "Let {} follow redirects{}.",
-                request.path.source,
-                case.settings(Topic::Redirects, request)
-            ))
+            .fix(format!("Let {} follow redirects{}.", request.path.source, case.settings(Topic::Redirects, request)))
             .fix(format!(
                 "Or let {} forward the {} to {target} itself instead of redirecting it.",
                 self.first.path.source,

@@ -21,7 +21,8 @@ rule! {
     /// Look at the server in which the time passed.
     ///
     /// ## When it would be wrong
-    /// A mobile network may need that long to find the callee's phone.
+    /// A mobile network may need that long to find the callee's phone. Where most of the time passed until another
+    /// destination was tried, it is `failover-slow`.
     ///
     /// ## References
     /// ITU-T E.721 §2.4; RFC 6076 §4.3
@@ -40,7 +41,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     // Who followed a redirect after it had rung heard of the callee long before.
     let alerted = case.call.attempts().find_map(|attempt| alerted(case, attempt))?;
     let delay = alerted.place.time.since(first.place.time);
-    if delay <= WORST {
+    // Where most of it went by before another destination was tried, `failover-slow` tells of whom.
+    let waited_for_another = || case.failover().is_some_and(|failover| failover.delay() * 2 >= delay);
+    if delay <= WORST || waited_for_another() {
         return None;
     }
     let hops = hops(case, last);

@@ -129,8 +129,7 @@ impl<'a> Resume<'a> {
         // Who holds may ask for an offer, and connect the music in its answer: that is no resume.
         let by_holder = last.answer.path.source.ip() == hold.by.path.source.ip();
         // Both sides may hold; then the answer to one that resumes rightly has the direction of the other's hold.
-        let is_wrong_answer =
-            !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder && !hold.is_twice;
+        let is_wrong_answer = !is_closed(last.offer_sdp) && is_closed(last.answer_sdp) && !by_holder && !hold.is_twice;
         refused.unwrap_or(if is_wrong_answer { Resume::AnsweredClosed } else { Resume::Missing })
     }
 

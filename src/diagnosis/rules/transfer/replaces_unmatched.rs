@@ -141,9 +141,7 @@ impl<'a> Unmatched<'a> {
 
     fn why(&self) -> String {
         match self.ended {
-            _ if self.is_early_only => {
-                "it says early-only, and the call that it names was answered already".to_owned()
-            }
+            _ if self.is_early_only => "it says early-only, and the call that it names was answered already".to_owned(),
             Some(bye) => {
                 format!("that call had been ended with BYE {} before", length(self.refused.place.time.since(bye.time)))
             }
