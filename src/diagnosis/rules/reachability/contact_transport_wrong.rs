@@ -225,7 +225,7 @@ fn datagram_target(owner: &Heard, icmp: &IcmpSeen) -> Option<SocketAddr> {
     (owner.path.transport.is_reliable() && is_udp && is_closed && is_own).then_some(target)
 }
 
-/// The port of SIP where a URI names none (RFC 3261 §19.1.2).
+/// The port of SIP where a URI names none (RFC 3261 §19.1.1).
 const DEFAULT_PORT: u16 = 5060;
 
 /// The ICMP error that quotes a request.
