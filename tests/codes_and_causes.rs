@@ -116,7 +116,6 @@ fn a_number_that_was_somebodys_is_not_unassigned_too() {
 #[test]
 fn a_cause_of_the_network_is_no_fault_of_the_software() {
     for (status, cause_sent, says) in [
-        ("503 Service Unavailable", 18, "No user responding"),
         ("503 Service Unavailable", 88, "Incompatible destination"),
         ("500 Server Internal Error", 65, "Bearer capability not implemented"),
         ("501 Not Implemented", 79, "Service or option not implemented"),
@@ -127,6 +126,10 @@ fn a_cause_of_the_network_is_no_fault_of_the_software() {
         assert!(said.contains(says) && !said.contains("database") && !said.contains("that failed"), "{said}");
     }
     assert!(words(&refused("500 Server Internal Error", "").findings[0]).contains("database"));
+    // Whom nobody responded for is no fault of the server that says so.
+    let told = refused("503 Service Unavailable", "Reason: Q.850;cause=18");
+    assert_eq!(cause(&told), ("callee-unreachable", Confidence::Likely));
+    assert!(words(&told.findings[0]).contains("No user responding"), "{}", words(&told.findings[0]));
 }
 
 #[test]

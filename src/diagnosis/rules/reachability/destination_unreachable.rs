@@ -233,10 +233,14 @@ fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
         return false;
     }
     let Some(deciding) = case.deciding() else { return false };
+    // What another branch said is no answer to what this one did not deliver.
+    let arose = case.failure().map(|failure| failure.transaction);
+    let mut made_of_it = arose.is_none();
     let mut at = Some(transaction);
     for _ in 0..32 {
+        made_of_it |= at.is_some_and(|here| Some(here.id) == arose);
         match at {
-            Some(here) if here.id == deciding.id => return true,
+            Some(here) if here.id == deciding.id => return made_of_it,
             Some(here) => at = here.upstream.map(|id| call.transaction(id)),
             None => return false,
         }
