@@ -5,5 +5,5 @@
 #include <mimalloc.h>
 
 __attribute__((constructor)) static void keep_freed_memory_for_a_while(void) {
-    mi_option_set_default(mi_option_purge_delay, 50 /* ms */);
+    mi_option_set_default(mi_option_purge_delay, 25 /* ms */);
 }
