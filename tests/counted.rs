@@ -1,5 +1,5 @@
-//! Calls that are only counted because they went well have nothing wrong: neither as they are, nor if one of their messages
-//! was sent again.
+//! Calls that are only counted because they went well have nothing wrong: neither as they are, nor if one of their
+//! messages was sent again.
 
 mod analysed;
 mod packets;

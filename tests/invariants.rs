@@ -1,6 +1,6 @@
 //! What may not matter to a report, over every fixture: how TCP cut a stream, what else was captured at the same time,
-//! when it was captured, and that a tap shows each packet twice. And that neither a snap length nor a packet that the capture
-//! missed proves a fault.
+//! when it was captured, and that a tap shows each packet twice. And that neither a snap length nor a packet that the
+//! capture missed proves a fault.
 //!
 //! That a capture may come in pieces, and may be cut off anywhere, is in `tests/order.rs`.
 

@@ -134,8 +134,8 @@ fn a_language_that_has_no_words_of_reports_leaves_the_page_in_english() {
     assert!(page.contains("lang=\"ar\" dir=\"rtl\"") && page.contains("الوصف"), "{page}");
 }
 
-/// What stands between the places of a fixed word in English, as far as it is more than a sign, and is not said so in this
-/// language too.
+/// What stands between the places of a fixed word in English, as far as it is more than a sign, and is not said so in
+/// this language too.
 fn english_of(prefixes: &[&str], tag: &str) -> Vec<&'static str> {
     let (english, own) = (Phrases::english(), Phrases::of(tag).unwrap());
     let words = Word::ALL.iter().filter(|word| prefixes.iter().any(|prefix| word.key().starts_with(prefix)));

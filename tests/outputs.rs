@@ -497,8 +497,8 @@ fn a_browser_opens_the_page_and_nothing_of_the_capture_runs() {
     assert!(!page.contains("<img") && page.matches("<script").count() == 1);
 }
 
-/// What a page holds after a script of ours has run in it; `None` where there is no browser. The page's own policy would
-/// refuse a stranger's script, so it is taken away.
+/// What a page holds after a script of ours has run in it; `None` where there is no browser. The page's own policy
+/// would refuse a stranger's script, so it is taken away.
 fn after_script(place: &Place, script: &str) -> Option<String> {
     let page = fs::read_to_string(place.path("out.html")).unwrap();
     let page = page.replace("http-equiv=\"Content-Security-Policy\"", "name=\"policy\"");

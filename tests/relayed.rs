@@ -1,4 +1,5 @@
-//! Whom a finding names where a B2BUA relays the media: who answered, or should have sent, on the leg where the fault is.
+//! Whom a finding names where a B2BUA relays the media: who answered, or should have sent, on the leg where the fault
+//! is.
 
 mod told;
 

@@ -1,7 +1,7 @@
 //! Each rule holds in its story, and does not in the near misses beside it.
 //!
-//! `fixtures/RULE/story.txt` is a call in which the rule holds; `fixtures/RULE/near-miss*.txt` come as close as they can
-//! and are explained otherwise.
+//! `fixtures/RULE/story.txt` is a call in which the rule holds; `fixtures/RULE/near-miss*.txt` come as close as they
+//! can and are explained otherwise.
 
 mod followed;
 

@@ -1,6 +1,6 @@
 //! Nothing that a packet or the name of a file holds reaches an output raw that could move a cursor, hide or turn text,
-//! or end a line: not in any format, not in a file, not in a message on standard error. And no number that a capture names is
-//! too large to be counted.
+//! or end a line: not in any format, not in a file, not in a message on standard error. And no number that a capture
+//! names is too large to be counted.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What docs/live.md and the unit for systemd tell an operator to type is understood by the program, and what they name is
-//! what it has.
+//! What docs/live.md and the unit for systemd tell an operator to type is understood by the program, and what they name
+//! is what it has.
 #![cfg(unix)]
 
 mod listening;

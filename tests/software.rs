@@ -1,4 +1,5 @@
-//! Advice in the words of the software that refused: only of software that the trace shows, and for the method that failed.
+//! Advice in the words of the software that refused: only of software that the trace shows, and for the method that
+//! failed.
 
 mod followed;
 

@@ -105,7 +105,8 @@ fn tls_1_3_is_opened_with_key_updates_and_retries() {
     assert_eq!(counts(&ran), wanted.map(|(call_id, count)| (call_id.to_owned(), count)));
 }
 
-/// What the client sends before the handshake (RFC 8446 §2.3), whether the server takes it or waits for it to come again.
+/// What the client sends before the handshake (RFC 8446 §2.3), whether the server takes it or waits for it to come
+/// again.
 #[test]
 fn what_is_sent_before_the_handshake_is_opened() {
     let ran = with_keys("early.pcap", "early.keys.txt", &["--format", "ndjson"]);

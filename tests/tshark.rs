@@ -1,10 +1,10 @@
-//! What tshark shows, for every capture of `fixtures/` and the recordings with TLS: the messages that are read are those
-//! that it finds (frame, method or code, Call-ID, CSeq), and every claim of the JSON report of the program itself (frame,
-//! field, value) is what it prints for that frame and field.
+//! What tshark shows, for every capture of `fixtures/` and the recordings with TLS: the messages that are read are
+//! those that it finds (frame, method or code, Call-ID, CSeq), and every claim of the JSON report of the program itself
+//! (frame, field, value) is what it prints for that frame and field.
 //!
-//! `SIPWHY_CAPTURES=/folder cargo test --test tshark` does the same for captures elsewhere; secrets of TLS stand beside a
-//! capture, in `NAME.keys.txt`. Where both differ for a reason it stands in `docs/differences.md`, with the frames. Without
-//! tshark there is nothing to compare with, and the tests say so.
+//! `SIPWHY_CAPTURES=/folder cargo test --test tshark` does the same for captures elsewhere; secrets of TLS stand beside
+//! a capture, in `NAME.keys.txt`. Where both differ for a reason it stands in `docs/differences.md`, with the frames.
+//! Without tshark there is nothing to compare with, and the tests say so.
 
 mod analysed;
 mod dissected;
@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use analysed::fixtures;
 use dissected::{Compared, all_wrong, claims, elsewhere, has_tshark, messages, of_folder};
 
-/// What is wrong with one capture; counts the claims that were compared. tshark takes longer to start than to read: it is
-/// asked for all fields at once.
+/// What is wrong with one capture; counts the claims that were compared. tshark takes longer to start than to read: it
+/// is asked for all fields at once.
 fn wrong(capture: &Compared, compared: &AtomicUsize) -> Vec<String> {
     let claimed = claims::of(capture);
     compared.fetch_add(claimed.len(), Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! What a diagnosis leaves undone changes nothing of what it gives: rules that are not asked would have found nothing, and
-//! a verdict is the diagnosis but for its words.
+//! What a diagnosis leaves undone changes nothing of what it gives: rules that are not asked would have found nothing,
+//! and a verdict is the diagnosis but for its words.
 
 mod analysed;
 

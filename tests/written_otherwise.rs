@@ -1,5 +1,5 @@
-//! That a report does not depend on how headers are written (RFC 3261 §7.3.1): by their short names, in any case, folded, with
-//! blanks at any place that allows them, and in another order.
+//! That a report does not depend on how headers are written (RFC 3261 §7.3.1): by their short names, in any case,
+//! folded, with blanks at any place that allows them, and in another order.
 
 mod analysed;
 mod packets;

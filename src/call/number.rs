@@ -1,7 +1,7 @@
 //! Numbers and names of callers and callees, by which calls are guessed to belong together.
 //!
-//! Is given URIs; gives the number or name in each, and whether two of them are of one party. Deliberately does not know
-//! in which message they stand.
+//! Is given URIs; gives the number or name in each, and whether two of them are of one party. Deliberately does not
+//! know in which message they stand.
 
 use std::borrow::Cow;
 

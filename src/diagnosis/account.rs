@@ -86,16 +86,21 @@ impl Case<'_> {
 
 /// True of words that say that no money is left for a call, in lower case.
 pub(crate) fn says_no_money(words: &str) -> bool {
-    MONEY.iter().any(|word| says_words(words, word))
+    has_any(words, &Pairs::of(words), MONEY)
+}
+
+/// True if a text in lower case, with these pairs of letters, says one of these. Nearly no text of a response speaks of
+/// an account: that is told at a glance.
+fn has_any(text: &str, pairs: &Pairs, words: &[&str]) -> bool {
+    words.iter().any(|word| pairs.may_hold(word) && says_words(text, word))
 }
 
 /// True of one sentence, in lower case.
 fn is_of_account(sentence: &str) -> bool {
-    // Nearly no refusal speaks of an account: that is told at a glance.
     let pairs = Pairs::of(sentence);
-    let has = |words: &[&str]| words.iter().any(|word| pairs.may_hold(word) && says_words(sentence, word));
+    let has = |words: &[&str]| has_any(sentence, &pairs, words);
     let is_closed = has(ACCOUNTS) && (has(STATES) || has(STATES_OF_ACCOUNT)) || has(SERVICES) && has(STATES);
-    (is_closed || says_no_money(sentence)) && !OF_OTHERS.iter().any(|word| sentence.contains(word))
+    (is_closed || has(MONEY)) && !OF_OTHERS.iter().any(|word| sentence.contains(word))
 }
 
 #[cfg(test)]

@@ -13,13 +13,21 @@ use crate::sip::{NameAddr, StatusCode};
 pub(crate) const TIMEOUTS: [u16; 2] = [408, 504];
 
 /// Codes that are the word of a callee, whose device another leg may have reached unseen.
-pub(crate) const WORDS_OF_A_CALLEE: [u16; 3] = [486, 600, 603];
+const WORDS_OF_A_CALLEE: [u16; 3] = [486, 600, 603];
+
+/// Codes that proxies and B2BUAs usually make of a next hop that they do not reach; 477 is Kamailio's.
+pub(crate) const USUAL_OF_SILENCE: [u16; 7] = [408, 477, 480, 500, 502, 503, 504];
 
 /// True of a code that a proxy or B2BUA may make of a next hop that it does not reach: of any but those that ask the
 /// client for another try, end what was cancelled, or are the word of a callee, whose device another leg may have
 /// reached unseen.
 pub(crate) fn may_be_of_silence(status: StatusCode) -> bool {
-    let is_other = matches!(status.get(), 422 | 423 | 486 | 487 | 491 | 600 | 603 | 607 | 608);
+    may_hide_silence(status) && !WORDS_OF_A_CALLEE.contains(&status.get())
+}
+
+/// The same, with the words of a callee: what else is seen has to show that they come from nobody.
+pub(crate) fn may_hide_silence(status: StatusCode) -> bool {
+    let is_other = matches!(status.get(), 422 | 423 | 487 | 491 | 607 | 608);
     status.get() >= 400 && !status.is_challenge() && !is_other
 }
 

@@ -82,7 +82,7 @@ pub(crate) struct Moved<'a> {
     pub agreed: Timestamp,
 }
 
-impl Ear<'_> {
+impl<'a> Ear<'a> {
     /// `the caller` or `the callee`; of a B2BUA in between, `the caller's side` or `the callee's side`.
     pub fn name(&self) -> &'static str {
         match (self.role == Role::Uac, self.is_end) {
@@ -108,7 +108,7 @@ impl Ear<'_> {
     }
 
     /// To which other port of the same host it moved its audio last, and from which, if it is there still.
-    pub fn moved<'a>(&self, talk: &Talk<'a>) -> Option<Moved<'a>> {
+    pub fn moved(&self, talk: &Talk<'a>) -> Option<Moved<'a>> {
         let host = self.owner.path.source.ip();
         let named = |one: &Exchange<'a>| {
             let (by, sdp) = if one.offer.path.source.ip() == host {
@@ -126,12 +126,12 @@ impl Ear<'_> {
     }
 
     /// When it was sent something last.
-    pub fn last(&self) -> Option<&Stream> {
+    pub fn last(&self) -> Option<&'a Stream> {
         self.streams.iter().copied().max_by_key(|stream| stream.last)
     }
 
     /// When it was sent something first.
-    pub fn first(&self) -> Option<&Stream> {
+    pub fn first(&self) -> Option<&'a Stream> {
         self.streams.iter().copied().min_by_key(|stream| stream.first)
     }
 
@@ -376,10 +376,10 @@ impl<'a> Case<'a> {
 
     /// True if some leg of the call ends on hold, or at a fax: a B2BUA then has nothing to send on to the others.
     pub(crate) fn ends_on_hold(&self) -> bool {
-        let legs = self.answered_legs().into_iter();
-        let last = legs.filter_map(|leg| self.exchanges_on(leg.call_id).pop());
-        last.into_iter()
-            .any(|one| [one.offer_sdp, one.answer_sdp].into_iter().any(|sdp| audio(sdp).is_none() || !is_open(sdp)))
+        let carries = |sdp: &Sdp| audio(sdp).is_some() && is_open(sdp);
+        let legs = self.answered_legs();
+        let mut last = legs.iter().filter_map(|leg| self.exchanges_on(leg.call_id).pop());
+        last.any(|one| !carries(one.offer_sdp) || !carries(one.answer_sdp))
     }
 
     /// True if any description of the call, on whatever hop, names an address that a stream was sent to.

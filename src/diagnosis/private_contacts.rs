@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::call::Heard;
 use crate::capture::Place;
-use crate::diagnosis::targets::{CONTACT, RECORD_ROUTE};
+use crate::diagnosis::targets::{CONTACT, DEFAULT_PORT, RECORD_ROUTE};
 use crate::diagnosis::words::{is_private, source_field};
 use crate::diagnosis::{Case, Finding, Role};
 use crate::sip::{NameAddr, Uri};
@@ -20,9 +20,6 @@ pub(crate) struct PrivateContact {
     named: SocketAddr,
     naming: Naming,
 }
-
-/// The port of a SIP URI that names none (RFC 3261 §19.1.1).
-const DEFAULT_PORT: u16 = 5060;
 
 /// A message that names where requests have to go.
 struct Naming {

@@ -14,6 +14,9 @@ use crate::diagnosis::rule::Rule;
 use crate::diagnosis::words::{destination_field, is_private};
 use crate::sip::{Method, NameAddr, Reason, StatusCode, Uri};
 
+/// The port of a SIP URI that names none (RFC 3261 §19.1.1).
+pub(crate) const DEFAULT_PORT: u16 = 5060;
+
 /// What a 2xx asks of the requests that follow it, seen on the hop of the one who got it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -268,7 +271,7 @@ pub(crate) fn same_target(one: &Uri, other: &Uri) -> bool {
 /// True if a URI names the address from which a message came whose Contact nobody outside of its network can reach: a
 /// server that knows of NAT sends there in place of the Contact, and is right.
 pub(crate) fn names_source_of_private(uri: &Uri, heard: &Heard, contact: &Uri) -> bool {
-    let (source, port) = (heard.path.source, uri.port.unwrap_or(5060));
+    let (source, port) = (heard.path.source, uri.port.unwrap_or(DEFAULT_PORT));
     let is_translated = address(contact).is_some_and(|host| is_private(host) && host != source.ip());
     is_translated && address(uri) == Some(source.ip()) && port == source.port()
 }

@@ -58,8 +58,8 @@ pub(crate) fn q850_header(message: &Message<'_>) -> &'static str {
     if message.reasons().iter().any(|reason| reason.q850().is_some()) { "Reason" } else { ASTERISK_CAUSE }
 }
 
-/// The cause of Q.850 that a message gives: in its Reason, else in the header of Asterisk, where that says more than that the
-/// call ended.
+/// The cause of Q.850 that a message gives: in its Reason, else in the header of Asterisk, where that says more than
+/// that the call ended.
 pub(crate) fn q850_cause(message: &Message<'_>) -> Option<u32> {
     if let Some(cause) = message.header_bytes(HeaderName::Reason).and_then(plain_q850_cause) {
         return Some(cause);

@@ -1,8 +1,8 @@
 //! What the walk over a message found in it, in few bytes: with them beside its own, a message that is read again need
 //! not be walked over again.
 //!
-//! Is given a message that was read; gives its shorthand, and what it stands for. Deliberately knows only messages about
-//! which nothing is odd, and which are no longer than a datagram: that nothing was odd need not be written down.
+//! Is given a message that was read; gives its shorthand, and what it stands for. Deliberately knows only messages
+//! about which nothing is odd, and which are no longer than a datagram: that nothing was odd need not be written down.
 
 use crate::sip::method::Method;
 use crate::sip::outline::{Outline, Place};
@@ -78,8 +78,8 @@ impl Shorthand {
     }
 }
 
-/// What a shorthand stands for: the start line and the CSeq; what has a place is entered in the outline. `None` if these
-/// bytes are none.
+/// What a shorthand stands for: the start line and the CSeq; what has a place is entered in the outline. `None` if
+/// these bytes are none.
 #[inline]
 pub(super) fn read(bytes: &[u8], outline: &mut Outline) -> Option<(StartLine, CSeq)> {
     let (words, _) = bytes.as_chunks::<4>();

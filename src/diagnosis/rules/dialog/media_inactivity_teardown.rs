@@ -4,6 +4,7 @@ use crate::call::{Heard, Stream};
 use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::media::{Ear, Talk, claim_packet};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::ended_by_failure::words_of;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Side};
 use crate::sip::{Method, Reason, StatusCode};
@@ -163,7 +164,8 @@ fn not_received(case: &Case<'_>, bye: &Heard, reason: &Reason, stream: &Stream) 
 /// True if a Reason says why the call is ended, and it is not for want of media: by protocol SIP, or in words that are
 /// not those of a Q.850 cause (RFC 3326 §2).
 fn names_another_ground(reason: &Reason) -> bool {
-    let said = reason.text.as_deref().unwrap_or_default().trim();
+    let text = words_of(reason);
+    let said = text.trim();
     let is_of_cause = || {
         let known = reason.q850().and_then(|cause| q850(u8::try_from(cause).ok()?));
         known.is_none_or(|known| is_name_of(known, said))
@@ -172,10 +174,8 @@ fn names_another_ground(reason: &Reason) -> bool {
     (reason.sip().is_some() || is_in_own_words) && !speaks_of_media(reason)
 }
 
-/// True if a text is no more than the name of a cause, as software writes it.
+/// True if the text of a Reason is no more than the name of a cause, as software writes it.
 fn is_name_of(cause: &Q850Cause, said: &str) -> bool {
-    let said: String = said.chars().map(|letter| if letter == '_' { ' ' } else { letter }).collect();
-    let said = said.to_lowercase();
     let is_same = |name: &str| name.to_lowercase().replace('_', " ") == said;
     is_same(&cause.name) || cause.names.iter().any(|name| is_same(name)) || said.contains("normal")
 }

@@ -65,7 +65,7 @@ impl<'t, 'a> Late<'t, 'a> {
         way.iter().enumerate().find_map(|(at, (talk, ear, _))| {
             let (first, by) = late_on(talk, ear)?;
             let in_time = |(talk, ear, _): &Hop<'t, 'a>| {
-                let first = *ear.streams.iter().min_by_key(|stream| stream.first)?;
+                let first = ear.first()?;
                 (first.first.time.since(talk.began) <= LATE).then_some(first)
             };
             let before = at.checked_sub(1).and_then(|before| way.get(before)).and_then(in_time);
@@ -132,7 +132,7 @@ fn late_on<'a>(talk: &Talk<'a>, ear: &Ear<'a>) -> Option<(&'a Stream, Duration)>
     let is_named =
         |stream: &&Stream| ear.ends.iter().chain(&ear.candidates).any(|named| *named == stream.path.destination);
     let is_told = |stream: &&Stream| ear.packets() >= ENOUGH && is_named(stream) && !suppresses_silence(stream);
-    let stream = ear.streams.iter().copied().min_by_key(|stream| stream.first).filter(is_told)?;
+    let stream = ear.first().filter(is_told)?;
     let late = stream.first.time.since(talk.began);
     (late > LATE).then_some((stream, late))
 }
@@ -143,7 +143,7 @@ const TOGETHER: Duration = Duration::from_millis(500);
 /// The first stream of the other direction, if it begins at the same moment.
 fn together<'a>(talk: &Talk<'a>, stream: &Stream) -> Option<&'a Stream> {
     let other = [&talk.caller, &talk.callee].into_iter().find_map(|ear| {
-        let own = ear.streams.iter().copied().min_by_key(|known| known.first)?;
+        let own = ear.first()?;
         (own.path != stream.path).then_some(own)
     })?;
     let apart = other.first.time.0.abs_diff(stream.first.time.0);

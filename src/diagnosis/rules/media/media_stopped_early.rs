@@ -25,10 +25,11 @@ rule! {
     /// Look at the sender of the direction that stopped, and at the NAT and firewall on its way, at that time.
     ///
     /// ## When it would be wrong
-    /// Where both directions stop at one moment, nobody knows which side it was, and it is possible only: the capture may
-    /// just have lost sight of them. A device that sends nothing while nobody speaks (DTX, comfort noise) stops and goes on: where it had paused so
-    /// before, nothing is said. A call that changes to fax (T.38) or is put on hold, on whatever leg, has no RTP after that, and that is
-    /// right. Where a re-INVITE moved the media to another host, they may go on past the capture.
+    /// Where both directions stop at one moment, nobody knows which side it was, and it is possible only: the capture
+    /// may just have lost sight of them. A device that sends nothing while nobody speaks (DTX, comfort noise) stops and
+    /// goes on: where it had paused so before, nothing is said. A call that changes to fax (T.38) or is put on hold, on
+    /// whatever leg, has no RTP after that, and that is right. Where a re-INVITE moved the media to another host, they
+    /// may go on past the capture.
     ///
     /// ## References
     /// RFC 3550 §6.3.5; RFC 3389 §4; RFC 3551 §4.1
@@ -95,7 +96,7 @@ fn first_stopped<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role, bye: 
     let way = on_the_way(talks, to);
     let goes_on = |ear: &Ear<'_>| ear.last().is_some_and(|stream| bye.place.time.since(stream.last.time) <= LONG);
     way.iter().enumerate().find_map(|(at, (talk, ear, _))| {
-        let stream = *ear.streams.iter().max_by_key(|stream| stream.last).filter(|_| ear.packets() >= ENOUGH)?;
+        let stream = ear.last().filter(|_| ear.packets() >= ENOUGH)?;
         let silent = bye.place.time.since(stream.last.time.max(talk.open_since()?));
         let is_told = silent > LONG && stream.last.time > talk.began;
         let is_usual = has_noise(case, ear, stream) || has_paused_so(talk, stream, silent);

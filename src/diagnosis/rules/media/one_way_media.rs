@@ -22,21 +22,19 @@ rule! {
     /// At least 50 packets one way and none the other, in a conversation of more than three seconds in which both sides
     /// agreed on `sendrecv`. It is likely only if this capture shows RTP both ways between these hosts otherwise. Or a
     /// side that moved its audio to another port of its host, and RTP that goes on to the old port for more than three
-    /// seconds, while none comes to the new one and none from the old one. Or RTP to the address of the session
-    /// where the audio has one of its own. Behind a B2BUA that relays the media each
-    /// leg is looked at: the first one on the way of the sound on which it is missing is told, and who should have sent
-    /// it there.
+    /// seconds, while none comes to the new one and none from the old one. Or RTP to the address of the
+    /// session where the audio has one of its own. Behind a B2BUA that relays the media each leg is looked at: the
+    /// first one on the way of the sound on which it is missing is told, and who should have sent it there.
     ///
     /// ## How to fix
     /// Look at the side that sends nothing: firewall, NAT, media address. Let the server relay media with symmetric
     /// RTP.
     ///
     /// ## When it would be wrong
-    /// Early media are no sound of the talk, and neither is what only keeps a way open. On hold, or where the direction was
-    /// agreed on; and where the capture sees only one side of a relay: if it holds
-    /// no RTP of that direction in any call between these hosts, it cannot tell. A re-INVITE may move the media past
-    /// the capture. Where a B2BUA sends something on that it did not get, the capture may lack what it got, and nothing
-    /// is said.
+    /// Early media are no sound of the talk, and neither is what only keeps a way open. On hold, or where the direction
+    /// was agreed on; and where the capture sees only one side of a relay: if it holds no RTP of that direction in any
+    /// call between these hosts, it cannot tell. A re-INVITE may move the media past the capture. Where a B2BUA sends
+    /// something on that it did not get, the capture may lack what it got, and nothing is said.
     ///
     /// ## References
     /// RFC 3550 §5.1; RFC 4961 §3; RFC 3264 §5.1, §8.3.1; RFC 6263 §4.6; RFC 8866 §5.7
@@ -155,7 +153,7 @@ fn first_missing<'t, 'a>(case: &Case<'_>, talks: &'t [Talk<'a>], to: Role) -> Op
     });
     let mut found: Vec<Missing<'t, 'a>> = told
         .filter_map(|(at, (talk, deaf, heard))| {
-            let (end, stream) = (deaf.end()?, *heard.streams.iter().max_by_key(|stream| stream.last)?);
+            let (end, stream) = (deaf.end()?, heard.last()?);
             let (confidence, vantage) = vantage(case, heard, stream);
             let before =
                 at.checked_sub(1).and_then(|at| way.get(at)).filter(|_| !talks.iter().any(|talk| talk.is_guessed));

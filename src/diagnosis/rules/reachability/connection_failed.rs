@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::{FailedConnection, Failure, Heard, HowFailed, Outcome, Transaction, timer};
-use crate::diagnosis::branches::{WORDS_OF_A_CALLEE, may_be_of_silence};
+use crate::diagnosis::branches::{USUAL_OF_SILENCE, may_hide_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::silent_downstream::{self, GivenUp};
 use crate::diagnosis::words::{counted, icmp_name, length};
@@ -267,7 +267,7 @@ struct InVain<'a> {
 impl<'a> InVain<'a> {
     fn of(case: &'a Case<'a>) -> Option<InVain<'a>> {
         let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-        if !may_be_of_silence(failure.status) && !WORDS_OF_A_CALLEE.contains(&failure.status.get()) {
+        if !may_hide_silence(failure.status) {
             return None;
         }
         let (request, response) = (case.request(failure)?, case.response(failure));
@@ -320,7 +320,7 @@ impl<'a> InVain<'a> {
 
     /// True if the response tells of that: what else it says goes first, unless it was made right after that.
     fn is_told_of(&self) -> bool {
-        let is_usual = matches!(self.failure.status.get(), 408 | NOT_SENT | 480 | 500 | 502 | 503 | 504);
+        let is_usual = USUAL_OF_SILENCE.contains(&self.failure.status.get());
         let message = &self.response.message;
         let says_why = message.header("Reason").is_some() || message.header("Retry-After").is_some();
         let is_made_of_it =

@@ -4,7 +4,7 @@ use crate::call::{Heard, IcmpSeen};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::targets::{FirstHop, RECORD_ROUTE, Unheard, address};
+use crate::diagnosis::targets::{DEFAULT_PORT, FirstHop, RECORD_ROUTE, Unheard, address};
 use crate::diagnosis::words::layer;
 use crate::diagnosis::{Confidence, Finding, Role};
 use crate::net::Undelivered;
@@ -224,9 +224,6 @@ fn datagram_target(owner: &Heard, icmp: &IcmpSeen) -> Option<SocketAddr> {
     let is_own = target.ip() == owner.path.source.ip() && target == icmp.quoted.destination;
     (owner.path.transport.is_reliable() && is_udp && is_closed && is_own).then_some(target)
 }
-
-/// The port of SIP where a URI names none (RFC 3261 §19.1.1).
-const DEFAULT_PORT: u16 = 5060;
 
 /// The ICMP error that quotes a request.
 fn icmp_of<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a IcmpSeen> {

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use crate::call::{Call, Heard, IcmpSeen, Kind, Outcome};
+use crate::call::{Call, Heard, IcmpSeen, Kind, Outcome, TransactionId};
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_misdirected;
@@ -234,18 +234,8 @@ fn decides(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     }
     let Some(deciding) = case.deciding() else { return false };
     // What another branch said is no answer to what this one did not deliver.
-    let arose = case.failure().map(|failure| failure.transaction);
-    let mut made_of_it = arose.is_none();
-    let mut at = Some(transaction);
-    for _ in 0..32 {
-        made_of_it |= at.is_some_and(|here| Some(here.id) == arose);
-        match at {
-            Some(here) if here.id == deciding.id => return made_of_it,
-            Some(here) => at = here.upstream.map(|id| call.transaction(id)),
-            None => return false,
-        }
-    }
-    false
+    let is_on_way = |id: TransactionId| case.with_upstream(transaction.id).any(|known| known.id == id);
+    is_on_way(deciding.id) && case.failure().is_none_or(|failure| is_on_way(failure.transaction))
 }
 
 /// True if what was not delivered is why an answered call ended against the parties' will, or could not be ended: a 2xx

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::call::{Failure, Heard, Lookup, Transaction};
 use crate::capture::Timestamp;
+use crate::diagnosis::branches::USUAL_OF_SILENCE;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{layer, length, times};
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role, Severity};
@@ -51,9 +52,6 @@ const LOST: Duration = Duration::from_secs(5);
 
 /// Codes of those who find no way on. Any other one was made by somebody who was reached.
 const OF_LOST_WAY: [u16; 14] = [400, 404, 408, 410, 416, 430, 477, 478, 480, 500, 502, 503, 504, 604];
-
-/// Codes with which a server refuses what it could not send on, whatever the reason.
-const OF_SILENCE: [u16; 7] = [408, 477, 480, 500, 502, 503, 504];
 
 /// Causes of Q.850 that go with that: no route, no subscriber, a destination or network out of order, or none at all.
 const OF_NO_WAY: [u32; 10] = [0, 2, 3, 16, 20, 27, 31, 38, 41, 127];
@@ -130,7 +128,7 @@ fn asked_meanwhile(case: &Case<'_>, failure: &Failure) -> Option<Finding> {
     // Who says that it could not resolve a name may have asked from another of its addresses.
     let lookup = match failure.status.get() {
         UNRESOLVABLE => decided(&all),
-        code if OF_SILENCE.contains(&code) => ended_by_lookup(case, failure, &all),
+        code if USUAL_OF_SILENCE.contains(&code) => ended_by_lookup(case, failure, &all),
         _ => None,
     }?;
     let fault = fault(lookup, case.capture.until).filter(|fault| *fault != Fault::Slow)?;

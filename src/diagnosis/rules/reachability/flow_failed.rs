@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::targets::DEFAULT_PORT;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Via;
 
@@ -88,7 +89,7 @@ fn first_hop<'a>(case: &Case<'a>, request: &'a Heard) -> (Option<SocketAddr>, Op
         several => vias
             .get(several - 2)
             .map(|via| Via::read(via))
-            .and_then(|via| Some(SocketAddr::new(via.host.parse().ok()?, via.port.unwrap_or(5060)))),
+            .and_then(|via| Some(SocketAddr::new(via.host.parse().ok()?, via.port.unwrap_or(DEFAULT_PORT)))),
     };
     let next = case.call.downstream_of(outermost.transaction).find_map(|inner| case.call.request_of(inner));
     let has_outbound = |heard: &&Heard| heard.message.headers("Path").iter().any(|path| path.contains(";ob"));

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use crate::call::{Heard, Kind, Outcome, Transaction, timer};
-use crate::diagnosis::branches::{WORDS_OF_A_CALLEE, may_be_of_silence};
+use crate::diagnosis::branches::{may_be_of_silence, may_hide_silence};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::stray_response;
 use crate::diagnosis::rules::routing::timeout_behind_proxy;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
-use crate::sip::{Method, StatusCode};
+use crate::sip::Method;
 
 rule! {
     /// The next hop gives no answer at all.
@@ -251,8 +251,7 @@ fn silent_hop<'a>(case: &Case<'a>) -> Option<&'a Transaction> {
     }
     let deciding = case.deciding()?;
     // What the one before the silence told its own client may have been made into another code further on.
-    let may_be = |status: StatusCode| may_be_of_silence(status) || WORDS_OF_A_CALLEE.contains(&status.get());
-    let refused = case.failure().filter(|arose| may_be(arose.status));
+    let refused = case.failure().filter(|arose| may_hide_silence(arose.status));
     if deciding.in_dialog || (!deciding.finals.is_empty() && refused.is_none()) {
         return None;
     }

@@ -4,7 +4,7 @@ use crate::call::timer::OVERDUE;
 use crate::call::{FailedConnection, Heard, HowFailed, Lookups, Surroundings};
 use crate::capture::{Place, Timestamp};
 use crate::catalogue::tls_alert;
-use crate::diagnosis::branches::may_be_of_silence;
+use crate::diagnosis::branches::{USUAL_OF_SILENCE, may_be_of_silence};
 use crate::diagnosis::certificates;
 use crate::diagnosis::certificates::CertificateFault;
 use crate::diagnosis::rule::rule;
@@ -220,7 +220,7 @@ fn behind(case: &Case<'_>) -> Option<Finding> {
 /// How sure it is that a response tells of a handshake that failed before it. What else it says goes first, unless it
 /// was made right after that; and a code that hardly anybody makes of a silence counts only then.
 fn sure_of(status: StatusCode, failed: &FailedConnection, response: &Heard) -> Option<Confidence> {
-    let is_usual = matches!(status.get(), 408 | 477 | 480 | 500 | 502 | 503 | 504);
+    let is_usual = USUAL_OF_SILENCE.contains(&status.get());
     let says_why = ["Reason", "Retry-After"].into_iter().any(|name| response.message.header(name).is_some());
     match response.place.time.since(failed.place.time) <= RIGHT_AFTER {
         true => Some(Confidence::Likely),
