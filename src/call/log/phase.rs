@@ -24,6 +24,9 @@ pub(crate) enum Phase {
 
 /// For late copies, and for a new try under another Call-ID.
 const SETTLED: Duration = Duration::from_secs(5);
+/// For the first late copy: who misses the ACK to its response, or the response to its request, sends it again after T1,
+/// 500 ms (RFC 3261 §17.1.2.1, §17.2.1), or a little more where the round trip takes longer.
+const FIRST_COPY: Duration = Duration::from_millis(1500);
 /// For a request of a party that did not hear of the end of its dialog: at the latest its session timer has run by then
 /// (1800 s if nobody wants less, RFC 4028 §4.2).
 const LATE: Duration = Duration::from_secs(2000);
@@ -40,9 +43,14 @@ const RINGING: Duration = Duration::from_secs(420);
 const NEXT_STEP: Duration = Duration::from_millis(500);
 
 /// Whether there is time and room to wait for what may come late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Leisure {
+    /// For all that may come of an ended call.
+    #[default]
     Ample,
+    /// For what usually comes.
+    Some,
+    /// For what comes at once: many calls want their room.
     None,
 }
 
@@ -115,12 +123,18 @@ impl Log {
         match phase {
             Phase::Settled if self.is_transferring => Some(TRANSFERRED),
             _ if leisure == Leisure::Ample && self.may_go_on(phase) => Some(LATE),
+            Phase::Settled if leisure == Leisure::None && self.is_unrepeated_call() => Some(FIRST_COPY),
             Phase::Settled => Some(SETTLED),
             Phase::Waiting if is_challenged => Some(CHALLENGED),
             Phase::Waiting => Some(WAITING),
             Phase::Ringing => Some(RINGING),
             Phase::Talking => None,
         }
+    }
+
+    /// True for a call of which no message was sent again.
+    fn is_unrepeated_call(&self) -> bool {
+        self.kind == Kind::Call && self.distinct as usize == self.entries.len()
     }
 
     /// True for a call that one party has ended: the other one may not know it. And for a subscription, whose next

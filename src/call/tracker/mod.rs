@@ -109,6 +109,8 @@ pub struct Tracker {
     bytes: usize,
     /// Bytes at which memory is next taken back.
     full_at: usize,
+    /// How long what has ended is kept for what may come late.
+    leisure: Leisure,
     numbered: u32,
     now: Timestamp,
     /// When an ICMP error last said of a port, which may be one for media, that it is closed.
@@ -204,7 +206,7 @@ impl Open {
 
     /// True if it would have been closed by now, but for leisure.
     fn is_over_by(&self, now: Timestamp) -> bool {
-        let patience = self.log.patience(self.phase, Leisure::None);
+        let patience = self.log.patience(self.phase, Leisure::Some);
         patience.is_some_and(|patience| self.moved.plus(patience) <= now)
     }
 
@@ -256,6 +258,7 @@ impl Tracker {
             learned: Table::default(),
             bytes: 0,
             full_at: limits.call_bytes,
+            leisure: Leisure::default(),
             numbered: 0,
             now: Timestamp(i64::MIN),
             port_died: None,
