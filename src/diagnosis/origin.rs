@@ -123,7 +123,7 @@ fn weighed(
     cause: Option<&Finding>,
 ) -> (MadeBy, Confidence, Vec<String>) {
     let signs = [
-        sent_on(case, arose),
+        sent_on(case, arose, cause),
         hop_limit(case, arose),
         record_route(case, arose, response),
         warning(case, response),
@@ -167,8 +167,9 @@ fn unknown(case: &Case<'_>, arose: &Failure, response: &Heard) -> Vec<String> {
     grounds
 }
 
-/// The request is seen to go on from the sender: what came back was another code, or nothing.
-fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
+/// The request is seen to go on from the sender: what came back was another code, or nothing. Where it is proven that
+/// the failure is made of that silence, so is who made it.
+fn sent_on(case: &Case<'_>, arose: &Failure, cause: Option<&Finding>) -> Option<Sign> {
     let came = |one: &Transaction| match case.call.final_status_of(one) {
         Some(status) if case.is_own_cancel(one) => format!("{status} (which only answers its own CANCEL)"),
         Some(status) => status.to_string(),
@@ -182,7 +183,12 @@ fn sent_on(case: &Case<'_>, arose: &Failure) -> Option<Sign> {
         let mut failures = case.call.failures.iter().filter(|failure| failure.transaction == one.id);
         failures.any(|inner| !case.may_be_told_as(inner, arose))
     });
-    let sure = if is_long_after { Confidence::Possible } else { Confidence::Likely };
+    let is_proven = |cause: &Finding| cause.rule == "timeout-behind-proxy" && cause.confidence == Confidence::Proven;
+    let sure = match is_long_after {
+        true => Confidence::Possible,
+        false if cause.is_some_and(is_proven) => Confidence::Proven,
+        false => Confidence::Likely,
+    };
     (!codes.is_empty()).then_some((MadeBy::Sender, sure, ground))
 }
 
