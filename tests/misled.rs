@@ -10,6 +10,54 @@ type Row = (&'static str, &'static str, Role, Confidence, &'static str, &'static
 
 const ROWS: &[Row] = &[
     (
+        "fork-all-failed",
+        "story-proxy-one-by-one.txt",
+        Role::Proxy,
+        Confidence::Proven,
+        "nothing but 100 from 198.51.100.10:5060 within 20 s (then cancelled) and 503 from 198.51.100.20:5060",
+        "RFC 3261",
+    ),
+    (
+        "fork-all-failed",
+        "story-500-of-the-trunk.txt",
+        Role::Proxy,
+        Confidence::Proven,
+        "A proxy chooses of the lowest class first (RFC 3261 §16.7): 486 goes before 500.",
+        "only 486",
+    ),
+    (
+        "trunk-congested",
+        "story-given-up-ringing.txt",
+        Role::Proxy,
+        Confidence::Possible,
+        "198.51.100.9:5060 had taken the call and was ringing for 8.0 s when 192.0.2.20:5060 cancelled it itself",
+        "while this one is full",
+    ),
+    (
+        "trunk-congested",
+        "story-other-number-behind.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "the call to \"+49305550123\"",
+        "\"0305550123\"",
+    ),
+    (
+        "credentials-rejected",
+        "story-call-after-lockout.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "does not ask for credentials any more",
+        "10.0 s",
+    ),
+    (
+        "forbidden-after-credentials",
+        "story-locked-by-another-device.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "It had refused the digest of \"101\" in REGISTERs from 192.0.2.199:5060 twice, the last one 25 s before",
+        "unknown there",
+    ),
+    (
         "callee-unreachable",
         "story-removed-by-another-device.txt",
         Role::Uas,
@@ -134,6 +182,8 @@ const ADVISED: &[(&str, &str, &str, &str)] = &[
     ("ended-by-failure", "story-credit-at-the-timer.txt", "credit and the limits", "Nothing"),
     ("callee-unreachable", "story-removed-by-another-device.txt", "not send `Contact: *`", "voicemail"),
     ("cseq-regressed", "story-prack.txt", "CSeq numbers must rise", "100rel"),
+    ("trunk-congested", "story-given-up-ringing.txt", "what made it give up", "channels it has"),
+    ("forbidden-after-credentials", "story-locked-by-another-device.txt", "Look what 192.0.2.199:5060 is", "unknown"),
 ];
 
 #[test]
