@@ -16,6 +16,8 @@ inside 192.0.2.20:5060 agent \"FPBX-16.0.40(18.20.0)\"
 outside 203.0.113.5:5060 aor +12025550100@carrier.example.com agent \"FPBX-16.0.40(18.20.0)\"
 elsewhere 203.0.113.77:5060 aor +12025550177@carrier.example.com agent \"Asterisk PBX 20.5.0\"
 carrier 198.51.100.9:5060 agent \"ExampleSBC/7.4\"
+silent 203.0.113.9:41000 transport tcp
+stream 198.51.100.8:5060 transport tcp
 ";
 
 fn calls(lines: &str) -> Vec<Diagnosis> {
@@ -160,4 +162,22 @@ call call
 0.960  phone -> inside        ACK
 end 60.0";
     assert_eq!(causes(lines), [Some(("callee-busy".into(), Confidence::Likely))]);
+}
+
+#[test]
+fn a_connection_in_vain_of_an_address_without_sip_leaves_nothing_proven() {
+    let lines = "
+0.000  phone -> inside     INVITE sip:0305550123@pbx.example.com
+0.010  inside -> phone     100 Trying
+0.040  silent connect stream refused
+0.100  inside -> phone     503 Service Unavailable
+                           Reason: Q.850;cause=34
+0.110  phone -> inside     ACK
+end 60.0";
+    let told = calls(lines);
+    let cause = told.first().and_then(Diagnosis::cause).expect("a cause");
+    assert_eq!((cause.rule.as_ref(), cause.confidence), ("trunk-congested", Confidence::Likely));
+    assert!(cause.explanation.raw().contains("203.0.113.9 had asked 198.51.100.8:5060 for a TCP connection"));
+    let late = lines.replace("0.100  inside", "1.100  inside").replace("0.110  phone", "1.110  phone");
+    assert_eq!(causes(&late), [Some(("trunk-congested".into(), Confidence::Proven))]);
 }

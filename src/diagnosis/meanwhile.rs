@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{Call, Failure, end_of_number, is_same_number, whole_number};
+use crate::call::{Call, FailedConnection, Failure, HowFailed, end_of_number, is_same_number, whole_number};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
@@ -42,6 +42,10 @@ const MOST_OF_ONE: usize = 16;
 
 /// A system that makes its answer of what it was told does so within this time.
 const TOLD_AT_ONCE: Duration = Duration::from_millis(500);
+/// The same of a connection that did not come about, which is all that is seen of its other address.
+const RIGHT_AFTER: Duration = Duration::from_millis(200);
+/// Failed connections that are looked at: where there are more, one of them comes just before any refusal.
+const MOST_CONNECTIONS: usize = 64;
 
 impl RefusedTries {
     /// Notes how a call was refused at last, if it was.
@@ -83,6 +87,12 @@ impl RefusedTries {
 }
 
 impl<'a> Case<'a> {
+    /// True if the refusal that decided the call may be made of something that came just before it in another call, or on
+    /// a connection.
+    pub(super) fn may_be_made_of_another(&self) -> bool {
+        self.refused_meanwhile().is_some() || self.in_vain_meanwhile().is_some()
+    }
+
     /// The refusal that the sender of the one which decided the call got just before, in another call for the same
     /// number: of several the last.
     pub(super) fn refused_meanwhile(&self) -> Option<&'a RefusedTry> {
@@ -104,6 +114,31 @@ impl<'a> Case<'a> {
         tries.of(&number).filter(is_meanwhile).filter(is_its_own).max_by_key(|other| other.refused)
     }
 
+    /// The connection that an address without any SIP asked for in vain just before the refusal that decided the call:
+    /// it may be another address of the one who refused. `None` if there are several.
+    pub(super) fn in_vain_meanwhile(&self) -> Option<&'a FailedConnection> {
+        let known = self.surroundings.failed_connections();
+        if known.is_empty() {
+            return None;
+        }
+        let failure = self.failure().filter(|failure| self.arose_here(failure))?;
+        let (request, response) = (self.request(failure)?, self.response(failure));
+        let ends = [request.path.source.ip(), request.path.destination.ip()];
+        let is_just_before = |failed: &&FailedConnection| {
+            let since = response.place.time.since(failed.place.time);
+            request.place < failed.asked && failed.place < response.place && since <= RIGHT_AFTER
+        };
+        let is_elsewhere = |failed: &&FailedConnection| {
+            let (client, server) = (failed.client.ip(), failed.server.ip());
+            failed.how == HowFailed::Refused && !ends.contains(&client) && !ends.contains(&server)
+        };
+        let mut few = known.iter();
+        let mut found = few.by_ref().take(MOST_CONNECTIONS).filter(is_just_before).filter(is_elsewhere);
+        let only = (found.next(), found.next());
+        let (Some(failed), None, None) = (only.0, only.1, few.next()) else { return None };
+        (self.surroundings.sent_by(failed.client.ip()) == 0).then_some(failed)
+    }
+
     /// True if an address shows this name of software, with the number of a version.
     fn is_twin(&self, address: IpAddr, name: &str) -> bool {
         name.bytes().any(|byte| byte.is_ascii_digit()) && self.software(address) == Some(name)
@@ -111,9 +146,9 @@ impl<'a> Case<'a> {
 
     /// Tells in the cause of a call what its refusal may be made of, if another call shows such a thing.
     pub(super) fn tell_meanwhile(&self, cause: &mut Finding) {
-        let failure = self.failure().filter(|failure| cause.status == Some(failure.status));
-        let Some((failure, other)) = failure.and_then(|failure| Some((failure, self.refused_meanwhile()?))) else {
-            return;
+        let Some(failure) = self.failure().filter(|failure| cause.status == Some(failure.status)) else { return };
+        let Some(other) = self.refused_meanwhile() else {
+            return self.tell_in_vain(cause, failure);
         };
         let RefusedTry { client, server, refused, status, .. } = other;
         let (response, told) = (self.response(failure), cause.explanation.raw());
@@ -129,6 +164,22 @@ impl<'a> Case<'a> {
         );
         let says = "what another call for the same number got just before";
         let finding = cause.clone().claim_at(*refused, "sip.Status-Code", status.to_string(), says);
+        *cause = finding.because(explanation);
+    }
+    /// The same of a connection that was asked for in vain.
+    fn tell_in_vain(&self, cause: &mut Finding, failure: &Failure) {
+        let Some(FailedConnection { client, server, asked, place, .. }) = self.in_vain_meanwhile() else { return };
+        let (responder, sent, client) = (self.response(failure).path.source, failure.status, client.ip());
+        let explanation = format!(
+            "{} But {} before that {client} had asked {server} for a TCP connection, and it was refused: if {client} is \
+             another address of {}, it may have made its {sent} of that.",
+            cause.explanation.raw(),
+            length(self.response(failure).place.time.since(place.time)),
+            responder.ip()
+        );
+        let port = server.port().to_string();
+        let says = "a connection is asked for meanwhile, in vain";
+        let finding = cause.clone().claim_at(*asked, "tcp.dstport", port, says);
         *cause = finding.because(explanation);
     }
 }
