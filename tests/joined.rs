@@ -14,6 +14,7 @@ phone 192.0.2.101:5060 aor 101@pbx.example.com agent \"ExamplePhone/2.1\"
 other 192.0.2.102:5060 aor 102@pbx.example.com agent \"ExamplePhone/2.1\"
 inside 192.0.2.20:5060 agent \"FPBX-16.0.40(18.20.0)\"
 outside 203.0.113.5:5060 aor +12025550100@carrier.example.com agent \"FPBX-16.0.40(18.20.0)\"
+beside 203.0.113.6:5060 aor +12025550106@carrier.example.com agent \"FPBX-16.0.40(18.20.0)\"
 elsewhere 203.0.113.77:5060 aor +12025550177@carrier.example.com agent \"Asterisk PBX 20.5.0\"
 carrier 198.51.100.9:5060 agent \"ExampleSBC/7.4\"
 silent 203.0.113.9:41000 transport tcp
@@ -180,4 +181,34 @@ end 60.0";
     assert!(cause.explanation.raw().contains("203.0.113.9 had asked 198.51.100.8:5060 for a TCP connection"));
     let late = lines.replace("0.100  inside", "1.100  inside").replace("0.110  phone", "1.110  phone");
     assert_eq!(causes(&late), [Some(("trunk-congested".into(), Confidence::Proven))]);
+}
+
+#[test]
+fn an_exchange_that_was_called_itself_goes_on_with_its_own_call() {
+    let lines = "
+0.000  phone -> inside    INVITE sip:0305550123@pbx.example.com
+0.010  inside -> phone    100 Trying
+call second
+0.020  other -> beside    INVITE sip:0305550123@pbx.example.com
+0.030  beside -> other    100 Trying
+call out
+0.060  beside -> carrier  INVITE sip:+49305550123@carrier.example.com
+0.080  carrier -> beside  100 Trying
+0.400  carrier -> beside  486 Busy Here
+0.410  beside -> carrier  ACK
+call again
+0.430  beside -> carrier  INVITE sip:+49305550123@carrier.example.com
+                          From: <sip:+12025550199@carrier.example.com>;tag=b7
+0.600  carrier -> beside  486 Busy Here
+0.610  beside -> carrier  ACK
+call second
+0.620  beside -> other    486 Busy Here
+0.630  other -> beside    ACK
+call call
+9.000  inside -> phone    503 Service Unavailable
+                          Reason: Q.850;cause=34
+9.010  phone -> inside    ACK
+end 60.0";
+    let told = causes(lines);
+    assert_eq!(told.first(), Some(&Some(("trunk-congested".into(), Confidence::Proven))), "{told:?}");
 }
