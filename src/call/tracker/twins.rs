@@ -18,6 +18,8 @@ pub(super) struct Twins {
 
 /// Addresses of one system. A name that more of them show tells none from the others, and they are not kept.
 const MOST: usize = 4;
+/// Names that are kept.
+const MOST_NAMES: usize = 8192;
 /// Letters of the shortest name that tells one software from another.
 const SHORTEST: usize = 8;
 
@@ -32,7 +34,11 @@ impl Tracker {
         if !is_specific(name) {
             return;
         }
-        let known = self.twins.of.entry(self.hasher.hash_one(name)).or_default();
+        let key = self.hasher.hash_one(name);
+        if self.twins.of.len() >= MOST_NAMES && !self.twins.of.contains_key(&key) {
+            return;
+        }
+        let known = self.twins.of.entry(key).or_default();
         if known.len() <= MOST && !known.contains(&address) {
             known.push(address);
         }
