@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
+use crate::call::number::{form, sure_end};
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, each_in_order, ordered};
 use crate::net::Path;
@@ -41,6 +42,8 @@ const BY_PRESENCE: [&str; 7] = [
 
 /// The property that is kept as a hash.
 pub const CALLED_USER: &str = "called user";
+/// The trait that is how the called number is written.
+const CALLED_NUMBER: &str = "called number";
 
 /// Properties of the offer.
 const OF_OFFER: [&str; 6] = ["offer", "kinds of media", "codecs", "telephone events", "media profile", "media address"];
@@ -69,6 +72,9 @@ pub struct Sample {
     pub software: String,
     /// Its properties, in a fixed order.
     pub traits: Traits,
+    /// The last digits of the called number, as a hash: the same in each format. 0 where it has few.
+    #[serde(default)]
+    pub called_end: u64,
     /// What its 2xx took of the offer; `None` if that carries no answer.
     pub taken: Option<Taken>,
 }
@@ -247,7 +253,8 @@ impl Sample {
     fn with_traits(message: &Message<'_>, path: Path, place: Place, traits: Traits) -> Sample {
         let call_id = shortened(&crate::sip::text(message.call_id()));
         let software = message.header("User-Agent").map(|name| shortened(&name)).unwrap_or_default();
-        Sample { place, source: path.source, call_id, software, traits, taken: None }
+        let called_end = message.request_uri().and_then(|uri| sure_end(&uri)).unwrap_or_default();
+        Sample { place, source: path.source, call_id, software, traits, called_end, taken: None }
     }
 
     /// The same, with the codecs that its 2xx took, if that carries the answer.
@@ -262,6 +269,11 @@ impl Sample {
             software: software(),
         });
         Sample { taken, ..self }
+    }
+
+    /// How the called number is written: `+ and 11 digits`.
+    pub(crate) fn form_of_called(&self) -> Option<&str> {
+        self.traits.iter().find(|one| one.what == CALLED_NUMBER).map(|one| one.has.as_str())
     }
 
     /// The names of the codecs of the audio that it offered, in upper case, and their profile; `None` if it offered
@@ -305,7 +317,7 @@ fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
         let family = if sdp.address_of(medium).contains(':') { "IPv6" } else { "IPv4" };
         add("media address", family.into(), None);
     }
-    add("called number", form(target.bare_user()), None);
+    add(CALLED_NUMBER, form(target.bare_user()), None);
     add("dialled host", target.host.to_ascii_lowercase(), None);
     if let Some(from) = message.from().map(|from| from.parsed()) {
         add("calling number", form(from.bare_user()), None);
@@ -341,26 +353,6 @@ fn value_of_line(line: &str) -> &str {
     line.strip_prefix("m=").unwrap_or(line)
 }
 
-/// How a number is written, without the number: `+ and 11 digits`; what is no number is a name.
-fn form(user: &str) -> String {
-    let is_number = user.bytes().any(|byte| byte.is_ascii_digit())
-        && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
-    if user.is_empty() {
-        return "none".into();
-    }
-    if !is_number {
-        return "a name".into();
-    }
-    let digits = user.bytes().filter(u8::is_ascii_digit).count();
-    let (start, rest) = match user {
-        _ if user.starts_with('+') => ("+ and ", digits),
-        _ if user.starts_with("00") => ("00 and ", digits.saturating_sub(2)),
-        _ if user.starts_with('0') => ("0 and ", digits.saturating_sub(1)),
-        _ => ("", digits),
-    };
-    format!("{start}{rest} digits")
-}
-
 fn shortened(text: &str) -> String {
     first_letters(text, LONGEST).to_owned()
 }
@@ -383,7 +375,8 @@ mod tests {
     fn sample(seconds: i64) -> Sample {
         let place = Place { time: Timestamp(seconds * 1_000_000_000), ..Place::default() };
         let (source, call_id) = (SocketAddr::from(([192, 0, 2, 1], 5060)), seconds.to_string());
-        Sample { place, source, call_id, software: String::new(), traits: Traits::default(), taken: None }
+        let (software, traits) = (String::new(), Traits::default());
+        Sample { place, source, call_id, software, traits, called_end: 0, taken: None }
     }
 
     #[test]

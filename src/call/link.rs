@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::log::StepId;
-use crate::call::number::{is_number, number_or_name, same_caller, same_number, tail, tells_caller};
+use crate::call::number::{
+    is_number, is_whole_number, may_be_one_caller, number_or_name, same_caller, same_number, tail, tells_caller,
+};
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed};
 use crate::net::Path;
@@ -318,6 +320,40 @@ impl Guesses {
         let key = self.hasher.hash_one((path.source.ip(), ties.called_tail()));
         self.along(key, |waiting| waiting.to_number)
             .filter(move |waiting| waiting.continues_as(path, &ties.called, now))
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs that one may continue whose first response is all that is seen of it, on this path: those for the
+    /// same number, at the host that it was sent to.
+    pub(crate) fn fitting_number(
+        &self,
+        path: Path,
+        called: &str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Attempt, Path)> {
+        let key = self.hasher.hash_one((path.source.ip(), tail(called)));
+        self.along(key, |waiting| waiting.to_number)
+            .filter(move |waiting| is_whole_number(called) && waiting.continues_as(path, called, now))
+            .map(|waiting| (waiting.attempt, waiting.path))
+    }
+
+    /// The INVITEs at another address of the system on this path that one may continue for the same number, whatever
+    /// the system makes of the caller; but a call from one whole number is none from another.
+    pub(crate) fn fitting_at(
+        &self,
+        twin: IpAddr,
+        path: Path,
+        ties: &Ties<'_>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Attempt, Path)> {
+        let key = self.hasher.hash_one((twin, ties.called_tail()));
+        self.along(key, |waiting| waiting.to_number)
+            .filter(move |waiting| {
+                waiting.came_just_before(now)
+                    && is_whole_number(&ties.called)
+                    && waiting.continues_as(path, &ties.called, now)
+                    && may_be_one_caller(waiting.calling(), &ties.calling)
+            })
             .map(|waiting| (waiting.attempt, waiting.path))
     }
 

@@ -43,6 +43,7 @@ pub use crate::call::model::{
 };
 pub use crate::call::neighbours::{Flood, Guessing, Made, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
 pub use crate::call::number::is_same_callee;
+pub(crate) use crate::call::number::{end_of_number, form, is_same_number, sure_end, whole_number};
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};

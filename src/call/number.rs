@@ -5,10 +5,14 @@
 
 use std::borrow::Cow;
 
+use crate::call::key::call_key;
+
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
 /// Digits of the shortest number that tells a caller from others.
 const CALLER_DIGITS: usize = 3;
+/// Digits of the shortest number that has its area code, and is no extension.
+const WHOLE_DIGITS: usize = 7;
 /// Digits at the end of two numbers that agree by no chance, whatever stands before them.
 const SURE_DIGITS: usize = 9;
 
@@ -51,6 +55,49 @@ pub fn is_same_callee(one: &str, other: &str) -> bool {
     same_number(&number_or_name(one), &number_or_name(other))
 }
 
+/// The number in a URI, digits alone, unless it is an extension.
+pub(crate) fn whole_number(uri: &str) -> Option<Box<str>> {
+    let number = number_or_name(uri);
+    is_whole_number(&number).then(|| number.into())
+}
+
+/// The digits at the end of the number in a URI that agree with those of another by no chance, as a hash.
+pub(crate) fn sure_end(uri: &str) -> Option<u64> {
+    let number = whole_number(uri)?;
+    let end = number.len().checked_sub(SURE_DIGITS)?;
+    number.get(end..).map(|end| call_key(end.as_bytes()))
+}
+
+/// The form in which a number is written, without the number: `+ and 11 digits`; what is no number is a name.
+pub(crate) fn form(user: &str) -> String {
+    let is_number = user.bytes().any(|byte| byte.is_ascii_digit())
+        && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
+    if user.is_empty() {
+        return "none".into();
+    }
+    if !is_number {
+        return "a name".into();
+    }
+    let digits = user.bytes().filter(u8::is_ascii_digit).count();
+    let (start, rest) = match user {
+        _ if user.starts_with('+') => ("+ and ", digits),
+        _ if user.starts_with("00") => ("00 and ", digits.saturating_sub(2)),
+        _ if user.starts_with('0') => ("0 and ", digits.saturating_sub(1)),
+        _ => ("", digits),
+    };
+    format!("{start}{rest} digits")
+}
+
+/// True if two numbers are the same in two formats.
+pub(crate) fn is_same_number(one: &str, other: &str) -> bool {
+    same_number(one, other)
+}
+
+/// The end of a number, which is the same in each format.
+pub(crate) fn end_of_number(number: &str) -> &str {
+    tail(number)
+}
+
 /// True if two numbers, or names, are the same, whatever prefix stands before the one or the other.
 pub(super) fn same_number(one: &str, other: &str) -> bool {
     if one.is_empty() || other.is_empty() {
@@ -77,6 +124,17 @@ pub(super) fn tells_caller(calling: &str) -> bool {
 /// True for the number of one caller in two formats, and for an extension of which a whole number was made.
 pub(super) fn same_caller(before: &str, after: &str) -> bool {
     tells_caller(before) && is_number(after) && (same_number(before, after) || after.ends_with(before))
+}
+
+/// True for a number that is no extension.
+pub(super) fn is_whole_number(number: &str) -> bool {
+    number.len() >= WHOLE_DIGITS && is_number(number)
+}
+
+/// True if one caller may be told by these two: an extension or a name may stand for any number, and only two numbers
+/// that are none of these are of two callers.
+pub(super) fn may_be_one_caller(before: &str, after: &str) -> bool {
+    !is_whole_number(before) || !is_whole_number(after) || same_number(before, after)
 }
 
 /// True for digits alone.

@@ -41,6 +41,9 @@ pub struct Asked {
     /// True if it asks for a registration of no time, and so takes one away (RFC 3261 §10.2.2).
     #[serde(default)]
     pub removes: bool,
+    /// For how many seconds it asks, if that is read plainly.
+    #[serde(default)]
+    pub wanted: Option<u32>,
     /// Whose credentials it shows, from where and to whom, as one number; `None` if it shows none.
     pub account: Option<NonZeroU64>,
 }
@@ -287,6 +290,19 @@ impl Registrations {
 }
 
 impl Registered {
+    /// The challenges with which a server refused credentials before this moment since it granted any, each with the
+    /// REGISTER that showed them.
+    pub(crate) fn refused_digests(&self, server: IpAddr, until: Timestamp) -> impl Iterator<Item = (&Asked, &Denied)> {
+        let granted = self.granted.iter().rfind(|granted| granted.place.time < until).map(|granted| granted.place);
+        let is_since = move |place: Place| place.time < until && granted.is_none_or(|granted| granted < place);
+        self.denied.iter().filter_map(move |denied| {
+            let is_its_own = |asked: &&Asked| asked.cseq == denied.cseq && asked.place < denied.place;
+            let asked = self.asked.iter().rfind(is_its_own).filter(|asked| asked.account.is_some())?;
+            let is_refusal = denied.status.is_challenge() && denied.source.ip() == server && is_since(denied.place);
+            is_refusal.then_some((asked, denied))
+        })
+    }
+
     /// The longest that this client took from a REGISTER without credentials to the next one, with them, that was
     /// granted.
     fn latest_answer(&self, client: IpAddr) -> Option<(Duration, Place)> {
@@ -404,7 +420,7 @@ fn plain_address(to: &[u8]) -> Option<&str> {
 }
 
 fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked {
-    let (contact, instance) = contact_and_instance(message);
+    let ((contact, instance), wanted) = (contact_and_instance(message), wanted(message));
     Asked {
         place: arrival.place,
         source: arrival.path.source,
@@ -413,7 +429,8 @@ fn asked(message: &Message<'_>, arrival: &Arrival, known: &Registered) -> Asked 
         device: device(message, instance.as_deref()),
         cseq: message.cseq().map_or(0, |cseq| cseq.number),
         over_udp: !arrival.path.transport.is_reliable(),
-        removes: asks_for_no_time(message),
+        removes: wanted == Some(0),
+        wanted,
         account: shown_user(message)
             .and_then(|user| account_key(user, arrival.path.source.ip(), arrival.path.destination.ip())),
     }
@@ -457,12 +474,13 @@ fn contact_and_instance<'m>(message: &'m Message<'_>) -> (Cow<'m, str>, Option<S
     (contact.uri.into(), instance)
 }
 
-/// True if a REGISTER asks for no time: by its Contact, else by Expires (RFC 3261 §10.3).
-fn asks_for_no_time(message: &Message<'_>) -> bool {
+/// For how many seconds a REGISTER asks: in its first Contact, else for all of them (RFC 3261 §10.2.1.1).
+fn wanted(message: &Message<'_>) -> Option<u32> {
     let contact = message.header_bytes(HeaderName::Contact).unwrap_or_default();
     let own = memchr::memmem::find(contact, b"xpires=").and_then(|at| contact.get(at + 7..));
     let time = own.or_else(|| message.header_bytes(HeaderName::Expires)).unwrap_or_default().trim_ascii_start();
-    time.starts_with(b"0") && !time.get(1).is_some_and(u8::is_ascii_digit)
+    let digits = time.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(time.len());
+    std::str::from_utf8(time.get(..digits)?).ok()?.parse().ok()
 }
 
 /// True for the plainest form, which most phones send: of that the URI is all that is needed.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::model::{Call, Heard, Kind, Transaction};
 use crate::capture::{Place, Timestamp};
+use crate::sip::Method;
 
 /// How a ringing call was ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub enum RungUntil {
     Cancel,
     /// By 480 or 486 of the callee's side.
     Refusal,
+    /// By 487 of the callee's side, without a CANCEL or BYE on any hop of the call.
+    Termination,
 }
 
 /// One call that rang in vain.
@@ -101,9 +104,17 @@ impl Rung {
             let last = call.message(*invite.finals.last()?);
             last.message.status().is_some_and(|status| matches!(status.get(), 480 | 486)).then_some(last)
         };
-        let (until, end) = match cancel {
-            Some(cancel) => (RungUntil::Cancel, cancel),
-            None => (RungUntil::Refusal, refusal()?),
+        let is_end = |known: &Transaction| matches!(known.method, Method::Cancel | Method::Bye);
+        let termination = || {
+            let last = call.message(*invite.finals.last()?);
+            let is_cancelled = invite.cancelled_by.is_some() || call.transactions.iter().any(is_end);
+            let is_487 = last.message.status().is_some_and(|status| status.get() == 487);
+            (is_487 && !is_cancelled).then_some(last)
+        };
+        let (until, end) = match (cancel, refusal()) {
+            (Some(cancel), _) => (RungUntil::Cancel, cancel),
+            (None, Some(refusal)) => (RungUntil::Refusal, refusal),
+            (None, None) => (RungUntil::Termination, termination()?),
         };
         let is_ringing = |heard: &&Heard| heard.message.status().is_some_and(|status| matches!(status.get(), 180..190));
         let ring = invite.provisionals.iter().map(|id| call.message(*id)).find(is_ringing)?;

@@ -257,7 +257,9 @@ impl Call {
             acks: Vec::new(),
             cancelled_by: None,
             upstream,
-            in_dialog: (keys.is_request && has_tag) || keys.cseq.method == Method::Ack,
+            in_dialog: (keys.is_request && has_tag)
+                || keys.cseq.method == Method::Ack
+                || self.answers_an_offer_of_the_callee(keys),
             last: arrival.place.time,
         });
         if keys.cseq.method == Method::Cancel {
@@ -267,6 +269,19 @@ impl Call {
             self.adopt_earlier(id);
         }
         id
+    }
+
+    /// True of a response to an INVITE that the capture missed, and that the callee sent: its To has the tag under
+    /// which the caller had opened the call, so it belongs to the dialog (RFC 3261 §12.2.1.1).
+    fn answers_an_offer_of_the_callee(&self, keys: &Keys<'_>) -> bool {
+        let opened = |known: &Transaction| {
+            known.is_initial_invite()
+                && self.request_of(known).is_some_and(|request| {
+                    request.message.tag_of_from() == keys.to_tag && request.message.call_id() == keys.call_id
+                })
+        };
+        let is_response = !keys.is_request && keys.cseq.method == Method::Invite && !keys.to_tag.is_empty();
+        is_response && keys.from_tag != keys.to_tag && self.transactions.iter().any(opened)
     }
 
     /// True if the capture cut off the To of an INVITE that stands inside a dialog: one of this Call-ID was answered

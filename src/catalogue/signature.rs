@@ -28,6 +28,9 @@ pub struct Signature {
     /// Words of which the response says none, lower case.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// True if it holds only where the software has called nobody further.
+    #[serde(default)]
+    pub calls_nobody: bool,
     /// How the software is known.
     pub told_by: ToldBy,
     /// When that software answers so: a part of a sentence.

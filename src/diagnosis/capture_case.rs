@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::call::timer;
 use crate::call::{Call, Heard, Kind, Outcome, Surroundings, Transaction};
 use crate::capture::{Place, SourceId, Timestamp};
+use crate::diagnosis::meanwhile::RefusedTries;
 use crate::diagnosis::scanners::ProbingBySource;
 use crate::net::{Path, TlsConnection};
 use crate::oddity::{Noted, OddityLog};
@@ -47,6 +48,9 @@ pub struct Tally {
     /// The first message of calls whose beginning is not in the capture: it carries a To tag, or answers a request
     /// that was not captured. At most [`Tally::MOST`] of each of the two.
     pub without_start: Vec<Witness>,
+    /// The Call-IDs of those that begin with a response, in the same order: fragments of their request may tell that
+    /// it is in the capture all the same. At most [`Tally::MOST`].
+    pub(crate) answered_unseen: Vec<Box<[u8]>>,
     /// How many such calls there are.
     pub without_start_count: u64,
     /// How many of them begin with a response, by its way: its request may have passed elsewhere. At most
@@ -69,6 +73,8 @@ pub struct Tally {
     pub both_sides_count: u64,
     /// What each source asked for.
     pub probing: ProbingBySource,
+    /// INVITEs that were refused.
+    pub(crate) refused: RefusedTries,
     /// The Call-IDs (a hash) of what had begun in the capture and may go on after a long silence. At most
     /// [`Tally::MOST_PARTS`]; beyond, what goes on may be counted as begun before the capture.
     went_on: BTreeSet<u64>,
@@ -111,6 +117,7 @@ impl Tally {
         self.note_ahead(call);
         self.note_both_sides(call);
         self.probing.add(call);
+        self.refused.add(call);
     }
 
     /// Notes the first message of a call whose beginning is not in the capture.
@@ -119,6 +126,9 @@ impl Tally {
         let of_way_back = !first.message.is_request();
         if self.without_start.iter().filter(|known| known.of_way_back == of_way_back).count() < Tally::MOST {
             self.without_start.push(Witness { place: first.place, path: first.path, of_way_back });
+            if of_way_back {
+                self.answered_unseen.push(first.message.call_id().into());
+            }
         }
         let hop = (first.path.source.ip(), first.path.destination.ip());
         let has_room = self.without_request.len() < Tally::MOST_HOPS || self.without_request.contains_key(&hop);

@@ -13,6 +13,7 @@ use crate::capture::{Place, Timestamp};
 use crate::diagnosis::behind::Behind;
 use crate::diagnosis::capture_case::{Tally, Witness};
 use crate::diagnosis::finding::{Confidence, Finding, Role};
+use crate::diagnosis::meanwhile::RefusedTries;
 use crate::diagnosis::scanners::{Probing, ProbingBySource, is_probe, tool_of};
 use crate::diagnosis::words::{a_code, alerts, length};
 use crate::sip::{NameAddr, StatusCode, Uri, q850_cause};
@@ -86,6 +87,11 @@ impl<'a> Case<'a> {
     /// The same case, with what was counted over the calls before and beside this one.
     pub(crate) fn beside(self, tally: &'a Tally) -> Case<'a> {
         Case { tally: Some(tally), ..self }
+    }
+
+    /// The INVITEs that were refused in those calls.
+    pub(super) fn refused_tries(&self) -> Option<&'a RefusedTries> {
+        self.tally.map(|tally| &tally.refused)
     }
 
     /// Who asks for many users, as far as those calls tell.
@@ -216,7 +222,7 @@ impl<'a> Case<'a> {
                     self.call.failures.iter().find(|failure| failure.transaction == transaction.id)
                 })
                 .filter(|failure| !failure.status.is_challenge() || is_rewritten_challenge(failure))
-                .filter(|failure| !failure.only_ends_cancelled())
+                .filter(|failure| !failure.only_ends_cancelled() && !self.is_given_up_for_want(failure, arose))
                 .filter(|failure| self.call.message(failure.response).place <= until)
                 .filter(|failure| self.may_be_told_as(failure, arose));
             // Who hunts on after the word of the callee is told something else in the end, and that is why no less.
@@ -234,6 +240,12 @@ impl<'a> Case<'a> {
             }
         }
         arose
+    }
+
+    /// True if a 487 only ends what the hop before it cancelled by itself, and that hop names a resource that it lacks.
+    fn is_given_up_for_want(&self, inner: &Failure, outer: &Failure) -> bool {
+        let names_want = || matches!(self.q850(self.response(outer)), Some(34 | 42 | 44 | 47));
+        self.is_own_cancel(self.call.transaction(inner.transaction)) && names_want()
     }
 
     /// True if a failure may be what the hop before it was told. On a leg that is joined by a guess another code came
@@ -415,8 +427,17 @@ impl<'a> Case<'a> {
         (!is_seen_before && asked.place < first.place).then_some((known, first))
     }
 
-    /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
+    /// The callee as whoever refused it was asked for it: a B2BUA may have made another number of what was dialled, and
+    /// that one is known behind it. A name in its place may be no more than the contact of a device.
     pub fn callee(&self, failure: &Failure) -> String {
+        let leg = self.call.leg(self.call.transaction(failure.transaction).leg);
+        let is_of_b2bua = leg.linked_by.as_ref().is_some_and(|by| !by.is_next_try());
+        let number = self.asked_for(failure).filter(|target| is_of_b2bua && target.is_number());
+        number.map_or_else(|| self.dialled(failure), |target| target.bare_user().to_owned())
+    }
+
+    /// The callee as the caller's request, or else the response, names it: the user, or the host where there is none.
+    pub fn dialled(&self, failure: &Failure) -> String {
         let of_to = || self.response(failure).message.to().map(|to| to.parsed());
         let dialled = || self.call.request_of(self.deciding()?)?.message.target();
         let named = dialled().or_else(|| self.target(failure)).cloned();

@@ -9,7 +9,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::comparison::{Comparison, compare};
 use crate::diagnosis::finding::{Confidence, Finding, Refuted, Severity};
 use crate::diagnosis::origin::{Origin, origin};
-use crate::diagnosis::precedence::{is_of_leg_behind, is_seen_behind, outranks};
+use crate::diagnosis::precedence::{is_of_leg_behind, is_said_of_it, is_seen_behind, outranks};
 use crate::diagnosis::questions::questions;
 use crate::diagnosis::rivals;
 use crate::diagnosis::rule::Rule;
@@ -112,11 +112,15 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
 }
 
 /// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number
-/// and time taken for one of the call, nothing is proven of the call, nor by a code that somebody else had sent.
+/// and time taken for one of the call, nothing is proven of the call, nor by a code that somebody else had sent, nor by
+/// one that may be made of such a code.
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
     let is_of_code = || rule.needs.iter().any(|needed| needed.asks_for_codes());
-    let is_of_hearsay = || case.failed_on_a_guessed_leg() || is_of_code() && case.rests_on_what_is_behind(&finding);
+    let is_made_of_another = || is_said_of_it(rule.name) && case.may_be_made_of_another();
+    let is_of_hearsay = || {
+        case.failed_on_a_guessed_leg() || is_of_code() && case.rests_on_what_is_behind(&finding) || is_made_of_another()
+    };
     if finding.explains && finding.confidence == Confidence::Proven && is_of_hearsay() {
         finding.confidence = Confidence::Likely;
     }
@@ -136,6 +140,9 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
     calm_beside_the_end(case, &mut findings);
     if let Some(cause) = findings.first_mut().filter(|first| first.explains) {
         case.tell_behind(cause);
+        if is_said_of_it(&cause.rule) {
+            case.tell_meanwhile(cause);
+        }
     }
     rivals::add(case, &mut findings);
     software_words::add(case, &mut findings);

@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
-use crate::call::Kind;
+use crate::call::{Denied, Kind};
 use crate::capture::Place;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::accepted;
 use crate::diagnosis::said::OF_CREDENTIALS;
 use crate::diagnosis::{Case, Rejection, Try};
 use crate::sip::{StatusCode, auth};
 
+/// A lock lasts at least about so long.
+const LOCKED_FOR: Duration = Duration::from_secs(300);
+/// Refusals of a registration after which a 403 is no matter of one typing error.
+const MANY: usize = 2;
 /// Within this time a client tries again by itself: nobody has mended its secret meanwhile.
 const BY_ITSELF: Duration = Duration::from_secs(5);
 /// How a server says that credentials were wrong too often.
@@ -53,6 +57,45 @@ pub(in crate::diagnosis) enum Sign {
     Unasked,
     /// It refuses the user for whose credentials it had asked again before, and names nothing else.
     Again,
+    /// It comes soon after the client's REGISTER got the same, because the credentials in that were wrong.
+    Before(Registering),
+}
+
+/// A registration that was refused for good after its credentials had been refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::diagnosis) struct Registering {
+    /// How often its credentials were refused.
+    pub count: u32,
+    /// The last challenge that refused them.
+    pub refused: Place,
+    /// Its code.
+    pub with: StatusCode,
+    /// The 403 after that.
+    pub forbidden: Place,
+}
+
+/// The lock that a 403 to a call tells of in silence: the same server had just refused the registration of the same
+/// user from there, and asked for no credentials any more.
+fn locked_before<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
+    let failure = case.failure_with(&[403]).filter(|_| matches!(case.call.kind, Kind::Call | Kind::Message))?;
+    let (request, response) = (case.request(failure)?, case.response(failure));
+    let is_silent = case.own_phrase(response).is_none() && case.quotation(response).is_none();
+    if !is_silent || case.q850(response).is_some() || !auth::credentials(&request.message).is_empty() {
+        return None;
+    }
+    let from = request.message.from()?.parsed();
+    let known = case.surroundings.registrations().of(from.bare_user(), &from.host)?;
+    let (client, server, at) = (request.path.source.ip(), response.path.source.ip(), request.place.time);
+    let refused = known.refused_digests(server, at).filter(|(asked, _)| asked.source.ip() == client);
+    let refused: Vec<&Denied> = refused.map(|(_, denied)| denied).collect();
+    let last = refused.last().filter(|_| refused.len() >= MANY)?;
+    let is_lock =
+        |denied: &&Denied| denied.status.get() == 403 && denied.source.ip() == server && last.place < denied.place;
+    let forbidden = known.denied.iter().filter(is_lock).rfind(|denied| denied.place.time < at)?.place;
+    let count = u32::try_from(refused.len()).unwrap_or(u32::MAX);
+    let registering = Registering { count, refused: last.place, with: last.status, forbidden };
+    let is_soon = at.since(forbidden.time) <= LOCKED_FOR;
+    is_soon.then_some(Lock { rejections: Vec::new(), sign: Sign::Before(registering) })
 }
 
 /// The lock that a 403 tells of: by its words, because it comes without a challenge after such refusals, or because it
@@ -70,7 +113,7 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     let is_registration = case.call.kind == Kind::Registration;
     let is_said = case.says_any(response, TOO_OFTEN) || was_refused && case.says_any(response, LOCKED);
     if !was_refused && !is_said {
-        return None; // Nothing was wrong before, as far as is known.
+        return locked_before(case); // Nothing was wrong before in this call, as far as is known.
     }
     let is_silent = case.own_phrase(response).is_none() && case.quotation(response).is_none();
     let shown = auth::credentials(&request.message);

@@ -27,6 +27,7 @@ mod finding;
 mod hunting;
 mod lock;
 mod lost_dialog;
+mod meanwhile;
 mod media;
 mod offers;
 mod options;

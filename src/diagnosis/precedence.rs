@@ -199,6 +199,7 @@ const CHAINS: &[&[&str]] = &[
     &["large-request-lost", "server-fault"],
     &["malformed-request-ignored", "server-fault"],
     &["nat-binding-expired", "server-fault"],
+    &["nat-binding-expired", "bye-unanswered"],
     &["destination-unreachable", "callee-unreachable"],
     &["destination-unreachable", "server-fault"],
     &["destination-unreachable", "timeout-at-responder"],
@@ -260,10 +261,15 @@ pub(crate) fn is_of_leg_behind(rule: &str) -> bool {
     SEEN_BEHIND.contains(&rule)
 }
 
+/// True if the rule is about what that one says of his refusal.
+pub(crate) fn is_said_of_it(rule: &str) -> bool {
+    SAID_OF_IT.contains(&rule)
+}
+
 /// True if the first rule, where it is likely at least, wins over the second as the leg behind over what is said before
 /// it.
 pub(crate) fn is_seen_behind(winner: &str, loser: &str) -> bool {
-    is_of_leg_behind(winner) && SAID_OF_IT.contains(&loser)
+    is_of_leg_behind(winner) && is_said_of_it(loser)
 }
 
 /// True if the first rule wins over the second where both hold.

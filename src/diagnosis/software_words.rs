@@ -49,8 +49,12 @@ pub(crate) fn add(case: &Case<'_>, findings: &mut [Finding]) {
     // The sender made the cause in its Reason of what the capture shows behind it, which tells more.
     let of_reason = |signature: &&Signature| signature.says.iter().any(|words| words.starts_with("reason:"));
     let is_told_behind = is_of_leg_behind(&cause.rule);
-    let stands_back =
-        |signature: &&Signature| cause_says_more && by_code(signature) || is_told_behind && of_reason(signature);
+    let has_called_on = !case.arose_here(failure);
+    let stands_back = |signature: &&Signature| {
+        cause_says_more && by_code(signature)
+            || is_told_behind && of_reason(signature)
+            || has_called_on && signature.calls_nobody
+    };
     if let Some(signature) = Signature::of_server(answer).filter(|signature| !stands_back(signature)) {
         let Signature { condition, check, .. } = signature;
         let software = signature.software_in(&server);

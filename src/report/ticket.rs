@@ -68,6 +68,8 @@ pub(crate) struct Ticket<'a> {
     pub(crate) request: Option<&'a str>,
     /// The text of the decisive response, if it was kept.
     pub(crate) response: Option<&'a str>,
+    /// The text of the request that it answers, if it was kept.
+    pub(crate) asked: Option<&'a str>,
     /// Calls that went wrong in the same way.
     pub(crate) group: Option<&'a Group>,
     /// What was found of the capture as a whole.
@@ -112,6 +114,7 @@ pub fn write(out: &mut dyn Write, gathered: &mut Gathered, scope: Scope) -> io::
             let ticket = Ticket {
                 request: first_request(&record, texts),
                 response: decisive_response(&record, texts),
+                asked: decisive_request(&record, texts),
                 record: &record,
                 group,
                 notes,
@@ -145,11 +148,23 @@ pub(crate) fn decisive_response<'a>(record: &CallRecord, texts: Option<&'a [Opti
     texts?.get(at)?.as_deref()
 }
 
+/// The text of the request that this response answers.
+pub(crate) fn decisive_request<'a>(record: &CallRecord, texts: Option<&'a [Option<String>]>) -> Option<&'a str> {
+    let request = request_of(record, decisive(record)?)?;
+    let at = record.ladder.iter().position(|rung| std::ptr::eq(rung, request))?;
+    texts?.get(at)?.as_deref()
+}
+
 /// A header's value in the text of a message.
 pub(crate) fn header<'a>(text: Option<&'a str>, name: &str) -> Option<&'a str> {
     let lines = text?.lines().skip(1).take_while(|line| !line.is_empty());
     let mut found = lines.filter_map(|line| line.split_once(':'));
     found.find(|(known, _)| known.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// The address of From or To, without its tag.
+fn without_parameters(value: &str) -> &str {
+    value.rsplit_once(";tag=").map_or(value, |(address, _)| address)
 }
 
 /// The ticket as text.
@@ -234,6 +249,7 @@ impl Sheet<'_> {
                 ("to", &request.to_addr),
             ];
             self.line(Word::TicketRequest, &words.fill(Word::TicketRequestIs, &values));
+            self.numbers_of_leg();
         }
         let answer = format!("{} {}", failure.status, failure.reason_phrase.raw()).into();
         let asked = request.map_or(record.started, |request| request.time);
@@ -243,6 +259,20 @@ impl Sheet<'_> {
             self.lines.maybe(name, told.map(|header| header.value.raw()).or(header(response, name)));
         }
         self.line(Word::TicketSentBy, &sent_by(words, record, refusal));
+    }
+
+    /// By which numbers whoever refused it finds the request, where they are others than those of the first one.
+    fn numbers_of_leg(&mut self) {
+        let Ticket { request: first, asked, .. } = *self.ticket;
+        let uri_of = |text: Option<&'_ str>| text.and_then(|text| Some(text.split(' ').nth(1)?.to_owned()));
+        if asked.is_none() || uri_of(first) == uri_of(asked) {
+            return;
+        }
+        for name in ["From", "P-Asserted-Identity", "To"] {
+            let label = if name == "P-Asserted-Identity" { "P-Asserted-Id" } else { name };
+            self.lines.maybe(label, header(asked, name).map(without_parameters));
+        }
+        self.lines.maybe("Request-URI", uri_of(asked).as_deref());
     }
 
     /// The last that the caller was told, or what became of the call without a word.

@@ -45,6 +45,13 @@ impl Log {
         continued.map(|(index, ..)| StepId(index as u32))
     }
 
+    /// The INVITE that another one continues, if it still waits for its answer.
+    pub(crate) fn continued_as(&self, step: StepId) -> Option<StepId> {
+        let request = self.steps.get(step.0 as usize)?.request?;
+        let upstream = self.links.iter().find(|link| link.entry == request)?.upstream?;
+        self.steps.get(upstream.0 as usize).filter(|step| step.status == 0).map(|_| upstream)
+    }
+
     /// The INVITE that waits for the answer of this host, the latest: what the host sends on continues it.
     pub(crate) fn waiting_for(&self, host: IpAddr) -> Option<StepId> {
         let is_waiting = |step: &Step| {

@@ -94,6 +94,7 @@ impl Tracker {
         let Some(name) = message.software() else { return Sought::NotYet };
         *tries = SOFTWARE_TRIES;
         self.surroundings.note_software(address, arrival.place, &name);
+        self.note_twin(address, &name);
         Sought::Found
     }
 

@@ -3,6 +3,7 @@
 use crate::call::link::{Attempt, LinkedBy, Ties};
 use crate::call::log::StepId;
 use crate::call::model::Arrival;
+use crate::call::number::number_or_name;
 use crate::call::timer;
 use crate::call::tracker::{Link, MOST_LINKS, Tracker};
 use crate::call::transaction::Keys;
@@ -26,7 +27,7 @@ impl Tracker {
             return Some((index, LinkedBy::Challenge, None));
         }
         if !keys.is_request {
-            return self.call_of_unseen_request(message, keys, arrival).map(|(index, by)| (index, by, None));
+            return self.call_of_unseen_request(message, keys, arrival);
         }
         let ties = ties?;
         if let Some((index, upstream)) = self.redirected_call(message, arrival) {
@@ -76,6 +77,9 @@ impl Tracker {
         if sent_on.is_some() {
             return sent_on;
         }
+        if let Some(attempt) = self.call_at_a_twin(message, ties, arrival) {
+            return Some(guessed(attempt));
+        }
         let is_diverted = || message.header("Diversion").or_else(|| message.header("History-Info")).is_some();
         let at_host = self.guesses.fitting_host(path, ties, is_diverted, now);
         match only(at_host.filter(|(attempt, path)| self.still_waits(*attempt, *path))) {
@@ -91,13 +95,49 @@ impl Tracker {
         message: &Message<'_>,
         keys: &Keys<'_>,
         arrival: &Arrival,
-    ) -> Option<(u32, LinkedBy)> {
-        let challenged = self.challenged_call_of_response(message, keys, arrival);
-        challenged.map(|index| (index, LinkedBy::Challenge)).or_else(|| {
-            let is_of_invite = keys.cseq.method == Method::Invite;
-            let index = is_of_invite.then(|| self.redirected_call_of_response(message, arrival))??;
-            Some((index, LinkedBy::Redirect))
-        })
+    ) -> Option<(u32, LinkedBy, Option<StepId>)> {
+        if let Some(index) = self.challenged_call_of_response(message, keys, arrival) {
+            return Some((index, LinkedBy::Challenge, None));
+        }
+        if keys.cseq.method != Method::Invite {
+            return None;
+        }
+        if let Some(index) = self.redirected_call_of_response(message, arrival) {
+            return Some((index, LinkedBy::Redirect, None));
+        }
+        let attempt = self.guessed_call_of_response(message, keys, arrival)?;
+        Some((attempt.index, LinkedBy::NumberAndTime, Some(attempt.step)))
+    }
+
+    /// The INVITE that a system with several addresses goes on with from one at which nothing for this number came in:
+    /// the only one for it at an address where the same software was seen.
+    fn call_at_a_twin(&self, message: &Message<'_>, ties: &Ties<'_>, arrival: &Arrival) -> Option<Attempt> {
+        let (path, now) = (arrival.path, arrival.place.time);
+        // Most software is seen at one address, or at very many.
+        let mut twins = self.twins_of(message, path.source.ip()).peekable();
+        twins.peek()?;
+        if self.guesses.fitting(path, ties, now).next().is_some() {
+            return None;
+        }
+        let fitting = twins.flat_map(|twin| self.guesses.fitting_at(twin, path, ties, now));
+        let goes_on =
+            |(attempt, before): &(Attempt, Path)| self.still_waits(*attempt, *before) && self.continues(*attempt, path);
+        only(fitting.filter(goes_on)).map(|(attempt, _)| attempt)
+    }
+
+    /// The same for an INVITE of which only responses are captured: the only one for the number in To at the host that
+    /// they go to.
+    fn guessed_call_of_response(&self, message: &Message<'_>, keys: &Keys<'_>, arrival: &Arrival) -> Option<Attempt> {
+        let is_of_first_invite = keys.status.is_some_and(|status| match status.get() {
+            100 => keys.to_tag.is_empty(),
+            // An INVITE within a dialog gets these, too.
+            408 | 481 | 488 | 491 | 500 => false,
+            code => (180..190).contains(&code) || code >= 300,
+        });
+        let called = message.to().filter(|_| is_of_first_invite)?.uri;
+        let (path, called) = (arrival.path.reversed(), number_or_name(&called));
+        let fitting = self.guesses.fitting_number(path, &called, arrival.place.time);
+        only(fitting.filter(|(attempt, path)| self.still_waits(*attempt, *path))).map(|(attempt, _)| attempt)
     }
 
     /// True if the INVITE of a step carries a key itself. Otherwise another leg that its receiver opened brought the
@@ -119,7 +159,8 @@ impl Tracker {
     fn goes_on_after(&self, try_before: Option<(Attempt, Path)>, arrival: &Arrival) -> Option<(u32, StepId)> {
         let (attempt, before) = try_before?;
         let open = self.still_open(attempt.index, attempt.call)?;
-        let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step)?;
+        let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step);
+        let upstream = upstream.or_else(|| open.log.continued_as(attempt.step))?;
         let is_elsewhere = before.destination != arrival.path.destination;
         let is_another =
             open.log.was_just_sent(attempt.step, self.now) || open.log.waits_in_vain(attempt.step, self.now);

@@ -14,6 +14,7 @@ mod redirects;
 mod refusals;
 mod retries;
 mod room;
+mod twins;
 mod wait;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use crate::call::tracker::redirects::Redirects;
 use crate::call::tracker::refusals::Refusals;
 pub use crate::call::tracker::retries::Retry;
 use crate::call::tracker::retries::Tries;
+use crate::call::tracker::twins::Twins;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
@@ -98,6 +100,8 @@ pub struct Tracker {
     openings: Openings,
     /// How many messages of each address were looked at for the name of its software.
     looked_for_software: Table<IpAddr, u8>,
+    /// Which addresses show the same software.
+    twins: Twins,
     /// Calls that are up on each hop, from client to server.
     occupied: Table<(IpAddr, IpAddr), u32>,
     /// Requests within the last second.
@@ -252,6 +256,7 @@ impl Tracker {
             surroundings: Surroundings::default(),
             openings: Openings::default(),
             looked_for_software: Table::default(),
+            twins: Twins::default(),
             occupied: Table::default(),
             rush: Rush::default(),
             secrets: Secrets::default(),

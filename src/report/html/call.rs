@@ -305,6 +305,7 @@ fn ticket_of(whole: &Whole<'_>) -> Markup {
         record,
         request: ticket::first_request(record, texts),
         response: ticket::decisive_response(record, texts),
+        asked: ticket::decisive_request(record, texts),
         group: whole.group,
         notes: whole.notes,
         inputs: whole.inputs,

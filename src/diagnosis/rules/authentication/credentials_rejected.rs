@@ -5,7 +5,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::lock::{Lock, Sign, lock};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::tries::names_nonce;
-use crate::diagnosis::words::{guessed_account, times};
+use crate::diagnosis::words::{guessed_account, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Rejection, Role, Severity};
 use crate::sip::StatusCode;
 use crate::sip::auth;
@@ -25,7 +25,8 @@ rule! {
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
     /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and
     /// without a word of the nonce. Or a 403 after such refusals: to a REGISTER that shows no credentials any more, or
-    /// to a request that shows those of the same user again, where it names nothing else. Or a 403 whose words speak of
+    /// to a request that shows those of the same user again, where it names nothing else; or to a call without
+    /// credentials, soon after the REGISTER of its caller had got the same so. Or a 403 whose words speak of
     /// too many of them: the server has locked the client or its account.
     ///
     /// ## How to fix
@@ -53,7 +54,7 @@ fn locked(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let count = lock.rejections.len();
     let is_sure = match lock.sign {
-        Sign::Said => true,
+        Sign::Said | Sign::Before(_) => true,
         Sign::Unasked => count > 1,
         Sign::Again => count > 1 || case.quotation(response).is_some(),
     };
@@ -92,6 +93,15 @@ impl LockedOut<'_> {
     /// What the capture shows of the refusals before, as a sentence of its own.
     fn seen(&self) -> String {
         let client = self.request.path.source.ip();
+        if let Sign::Before(before) = self.lock.sign {
+            let since = length(self.request.place.time.since(before.forbidden.time));
+            return format!(
+                " {since} before, it had refused the digest in the REGISTER of user \"{}\" {} and then answered it \
+                 with 403 as well.",
+                self.user(),
+                times(before.count)
+            );
+        }
         let known = self.case.surroundings.neighbours().guessing(client).map_or(0, |known| known.rejected);
         match u32::try_from(self.lock.rejections.len()).unwrap_or(u32::MAX) {
             0 if known > 0 => format!(" The capture shows that credentials of {client} were refused."),
@@ -109,7 +119,7 @@ impl LockedOut<'_> {
         let (client, server, user) = (self.request.path.source, self.response.path.source, self.user());
         let what = match self.lock.sign {
             Sign::Said => "by its own words because credentials were wrong too often",
-            Sign::Unasked | Sign::Again => {
+            Sign::Unasked | Sign::Again | Sign::Before(_) => {
                 "and does not ask for credentials any more, as one does that locks out whose credentials are wrong"
             }
         };
@@ -136,6 +146,13 @@ impl LockedOut<'_> {
     }
 
     fn proved(&self, finding: Finding) -> Finding {
+        if let Sign::Before(before) = self.lock.sign {
+            let refused = before.with.to_string();
+            return finding
+                .claim_at(before.refused, "sip.Status-Code", refused, "the server refuses credentials, and asks again")
+                .claim_at(before.forbidden, "sip.Status-Code", "403", "then it refuses the REGISTER, and asks no more")
+                .claim_status(self.response, "and so it does with the call");
+        }
         let finding = match self.lock.rejections.last() {
             Some(last) => finding
                 .claim_auth(last.request, shown(last), "username", "the client shows credentials")

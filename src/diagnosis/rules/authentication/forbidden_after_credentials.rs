@@ -1,12 +1,16 @@
+use std::net::SocketAddr;
+
 use crate::call::{Failure, Heard, Kind};
+use crate::capture::Place;
 use crate::catalogue::Topic;
 use crate::diagnosis::lock::{LOCKED, lock};
 use crate::diagnosis::platform::own_name;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::caller_identity_refused::speaks_of_caller;
 use crate::diagnosis::said::OF_CREDENTIALS;
-use crate::diagnosis::words::sentence;
-use crate::diagnosis::{Case, Confidence, Finding, Platform, Try};
+use crate::diagnosis::words::{length, sentence, times};
+use crate::diagnosis::{Case, Confidence, Finding, Platform, Role, Try};
+use crate::sip::StatusCode;
 use crate::sip::auth::Credentials;
 use crate::sip::digest::DigestFit;
 
@@ -201,6 +205,35 @@ struct Refused<'a> {
     ground: Ground,
 }
 
+/// Another device whose wrong credentials have locked an account.
+struct LockedBy {
+    source: SocketAddr,
+    count: u32,
+    last: Place,
+    with: StatusCode,
+}
+
+impl LockedBy {
+    /// As the end of a sentence.
+    fn sentence(&self, user: &str, request: &Heard) -> String {
+        let before = length(request.place.time.since(self.last.time));
+        let (source, times) = (self.source, times(self.count));
+        format!(
+            ". It had refused the digest of \"{user}\" in REGISTERs from {source} {times}, the last one {before} \
+             before this"
+        )
+    }
+
+    fn advised(&self, finding: Finding, user: &str, server: SocketAddr) -> Finding {
+        let source = self.source;
+        finding
+            .party(Role::Uac, Some(source))
+            .fix(format!("Look what {source} is: correct the secret of \"{user}\" there, or keep it from trying."))
+            .fix(format!("Then unlock the account \"{user}\" on {server}, or wait until it does so itself."))
+            .claim_at(self.last, "sip.Status-Code", self.with.to_string(), "another device showed a wrong secret")
+    }
+}
+
 impl<'a> Refused<'a> {
     fn of(case: &'a Case<'a>) -> Option<Refused<'a>> {
         let failure = case.failure_with(&[403])?;
@@ -277,6 +310,19 @@ impl<'a> Refused<'a> {
         self.case.says_any(self.response, LOCKED)
     }
 
+    /// The other device whose REGISTERs for the same user this server refused just before, for their credentials.
+    fn locked_by(&self) -> Option<LockedBy> {
+        let from = self.request.message.from()?.parsed();
+        let known = self.case.surroundings.registrations();
+        let known = known.of(&self.shown.username, &from.host).or_else(|| known.of(from.bare_user(), &from.host))?;
+        let (own, server) = (self.request.path.source.ip(), self.response.path.source.ip());
+        let refused = known.refused_digests(server, self.request.place.time);
+        let by_other: Vec<_> = refused.filter(|(asked, _)| asked.source.ip() != own).collect();
+        let (asked, last) = by_other.last().filter(|_| self.is_locked())?;
+        let count = u32::try_from(by_other.len()).unwrap_or(u32::MAX);
+        Some(LockedBy { source: asked.source, count, last: last.place, with: last.status })
+    }
+
     /// What the refusal means.
     fn meaning(&self) -> String {
         let user = &self.shown.username;
@@ -288,7 +334,8 @@ impl<'a> Refused<'a> {
                                   network: most likely the key on the card and that in the subscriber database differ"
                 .to_owned(),
             Ground::Account if self.is_locked() => {
-                format!("the account \"{user}\" is locked there, by the server's own words")
+                let by = self.locked_by().map(|by| by.sentence(user, self.request)).unwrap_or_default();
+                format!("the account \"{user}\" is locked there, by the server's own words{by}")
             }
             Ground::Account => {
                 format!("the account \"{user}\" is unknown there or not in use, by the server's own words")
@@ -327,6 +374,7 @@ impl<'a> Refused<'a> {
                 "Compare the key of the subscriber \"{user}\" on the card (K, OPc) with that in the subscriber \
                  database behind {server}."
             )),
+            Ground::Account if let Some(by) = self.locked_by() => by.advised(finding, user, server),
             Ground::Account if self.is_locked() => finding
                 .fix(format!("Unlock the account \"{user}\" on {server}, or wait until it does so itself."))
                 .fix(format!(

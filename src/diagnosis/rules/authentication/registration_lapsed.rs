@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::call::{Asked, Denied, Failure, Granted, Heard, Kind, Registered};
 use crate::capture::{Place, Timestamp};
@@ -112,20 +113,54 @@ impl<'a> Lapsed<'a> {
             None => "and did not register again in this capture".to_owned(),
         };
         let as_other = self.other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
+        let own_time = self.own_time().map(|(_, sentence)| sentence).unwrap_or_default();
         format!(
             "The registration of \"{}\"{as_other} had run out {} before this {}: it was granted for {}, \
-             {not_renewed}, {back}.",
-            self.case.callee(self.failure),
+             {not_renewed}, {back}.{own_time}",
+            self.case.dialled(self.failure),
             since(self.last.until, at),
             self.what(),
             since(self.last.place.time, self.last.until)
         )
     }
 
+    /// The time that the device had asked for, and a sentence on it, if it came again as it does who renews by that one
+    /// and not by the shorter one that it was granted (RFC 3261 §10.2.4).
+    fn own_time(&self) -> Option<(u32, String)> {
+        let next = self.next.filter(|_| self.tried.is_none())?;
+        let binds = |asked: &&Asked| !matches!(&*asked.contact, "" | "*");
+        let before =
+            |granted: &Granted| self.known.asked.iter().rfind(|asked| asked.place < granted.place && binds(asked));
+        let asked = before(self.last)?;
+        let again = before(next).filter(|again| again.device == asked.device)?;
+        let wanted = asked.wanted.map(u64::from).map(Duration::from_secs)?;
+        let (granted, gap) = (self.last.until.since(self.last.place.time), again.place.time.since(asked.place.time));
+        // Half of it, nearly all of it, or what lies between.
+        let is_by_own = gap >= wanted.mul_f64(0.45) && gap <= wanted;
+        (is_by_own && wanted > 2 * granted).then(|| {
+            let (wanted_for, gap) = (length(wanted), length(gap));
+            let sentence = format!(
+                " The device had asked for {wanted_for} and came again after {gap}: it renews by the time that it asks \
+                 for, and not by the one that is granted."
+            );
+            (asked.wanted.unwrap_or_default(), sentence)
+        })
+    }
+
     fn advised(&self, finding: Finding) -> Finding {
-        let callee = self.case.callee(self.failure);
+        let callee = self.case.dialled(self.failure);
         if let Some(tried) = &self.tried {
             return tried.blamed(finding, &callee, self.known.registrar);
+        }
+        if let Some((wanted, _)) = self.own_time() {
+            let granted = self.last.until.since(self.last.place.time).as_secs();
+            return finding
+                .party(Role::Uas, self.known.asked.last().map(|asked| asked.source))
+                .fix(format!(
+                    "Let the device of \"{callee}\" renew by the time in the 2xx ({granted} s) and not by its own \
+                     ({wanted} s): RFC 3261 §10.2.4."
+                ))
+                .fix(format!("Or set its registration time to {granted} s, or let the registrar grant {wanted} s."));
         }
         finding
             .party(Role::Uas, self.known.asked.last().map(|asked| asked.source))

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::{Heard, Transaction};
+use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::diagnosis::rule::rule;
@@ -141,6 +141,7 @@ impl<'a> Wait<'a> {
         let confidence = match bye {
             // Not even the INVITE came from there in this capture: it shows one direction only (J2).
             _ if case.surroundings.hop(client, server).is_none() => Confidence::Unseen,
+            Some(bye) if had_begun(case, success, bye) => Confidence::Possible,
             Some(_) if case.absence(success, Duration::ZERO) == Confidence::Likely => Confidence::Likely,
             _ => case.absence_of_answer(success),
         };
@@ -189,8 +190,12 @@ impl<'a> Wait<'a> {
         };
         let end = match self.bye {
             Some(bye) => format!(
-                ". {} after its first answer it gave the call up with BYE.",
-                length(bye.place.time.since(success.place.time))
+                ". {} after {} it gave the call up with BYE.",
+                length(bye.place.time.since(success.place.time)),
+                match had_begun(case, success, bye) {
+                    true => "the first copy in this capture, which others must have come before,",
+                    false => "its first answer",
+                }
             ),
             None if self.confidence == Confidence::Unseen => " before the capture ended.".to_owned(),
             None => ".".to_owned(),
@@ -331,7 +336,23 @@ fn cut_off<'a>(case: &Case<'a>, success: &'a Heard) -> Option<&'a Heard> {
     // What the other side sent before may have got lost like its ACK.
     let unanswered_before = |bye: &Asked<'a>| bye.transaction.finals.is_empty() && !is_of_answerer(bye.request);
     let bye = of_dialog.into_iter().find(|bye| !unanswered_before(bye))?.request;
-    (is_of_answerer(bye) && case.gives_up(success, bye)).then_some(bye)
+    (is_of_answerer(bye) && (case.gives_up(success, bye) || had_begun(case, success, bye))).then_some(bye)
+}
+
+/// T2, less a little: from then on the copies of a 2xx come as far apart (RFC 3261 §13.3.1.4).
+const ABOUT_T2: Duration = Duration::from_millis(3600);
+
+/// True if the capture begins with the copies of a 2xx, which come T2 apart until the BYE: seconds of them lie before
+/// it, and that BYE comes as after 64·T1.
+fn had_begun(case: &Case<'_>, success: &Heard, bye: &Heard) -> bool {
+    let invite = case.call.transaction(success.transaction);
+    let is_first = invite.request.is_none() && invite.provisionals.is_empty();
+    let second = success.repeats.first().map(|second| second.time.since(success.place.time));
+    let after = bye.place.time.since(success.place.time);
+    is_first
+        && second.is_some_and(|gap| gap >= ABOUT_T2)
+        && (2 * ABOUT_T2..=timer::GIVE_UP).contains(&after)
+        && bye.place.time.since(success.last_place().time) <= 2 * ABOUT_T2
 }
 
 /// No BYE at all, and time enough for the sender to have given up.

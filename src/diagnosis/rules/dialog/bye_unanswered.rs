@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::call::{Heard, Stream};
 use crate::capture::Timestamp;
 use crate::diagnosis::media::{UNDERWAY, claim_packet};
@@ -19,8 +21,8 @@ rule! {
     ///
     /// ## Evidence
     /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
-    /// 64·T1. Over TCP, TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes
-    /// back.
+    /// 64·T1. Or a 408 or 504 to the BYE, long after it, of a proxy behind which the capture shows nothing. Over TCP,
+    /// TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back.
     ///
     /// ## How to fix
     /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls;
@@ -31,10 +33,59 @@ rule! {
     ///
     /// ## References
     /// RFC 3261 §15.1, §17.1.2.2
-    "C13" "bye-unanswered" needs [BYE UNANSWERED REPEATED] [BYE UNANSWERED STREAM], check
+    "C13" "bye-unanswered" needs [BYE UNANSWERED REPEATED] [BYE UNANSWERED STREAM] [BYE FAILURE], check
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    silent(case).or_else(|| timed_out(case))
+}
+
+/// Codes of a proxy that waited in vain for the one behind it.
+const TIMEOUTS: [u16; 2] = [408, 504];
+
+/// A proxy answered the BYE in place of the other side, which it did not reach.
+fn timed_out(case: &Case<'_>) -> Option<Finding> {
+    let status_of = |asked: &Asked<'_>| case.finals(asked.transaction).last()?.message.status();
+    let is_over = case.asked(&Method::Bye).any(|bye| status_of(&bye).is_some_and(StatusCode::is_success));
+    let is_timeout = |asked: &Asked<'_>| status_of(asked).is_some_and(|status| TIMEOUTS.contains(&status.get()));
+    let first = case.asked_first(&Method::Bye).last().filter(|bye| !is_over && is_timeout(bye))?;
+    let (bye, answer) = (first.request, case.finals(first.transaction).last()?);
+    let waited = answer.place.time.since(bye.place.time);
+    let is_sent_on = case.call.downstream_of(first.transaction.id).next().is_some();
+    let is_of_dead_dialog = case.call.unseen(&Method::Bye).next().is_some();
+    // Where the next hop is seen, what came of it there is told of that.
+    if waited < SHORTEST_WAIT || is_sent_on || is_of_dead_dialog {
+        return None;
+    }
+    let (from, server, status) = (bye.path.source, answer.path.source, answer.message.status()?);
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .titled("The BYE did not reach the other side")
+            .explains(case.call.final_status)
+            .drops_the_call()
+            .party(Role::Network, Some(server))
+            .because(format!(
+                "{from} hung up, and {} after its BYE {server} answered {status}: nothing had come back to it from \
+                 behind. To the other side the call may still be up, and billed.",
+                length(waited)
+            ))
+            .fix(format!(
+                "Look on {server} where it sent the BYE: to the Contact of the other side, or to the next proxy of the \
+                 Route."
+            ))
+            .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
+            .next_capture(capture_at(server.ip(), bye.path))
+            .claim_method(bye, "one side hangs up")
+            .claim_status(answer, "whoever is behind it did not answer")
+            .refuted("dialog-state-lost", "no 481: the one who answers did not say that it knows no such call"),
+    )
+}
+
+/// Who waits for a BYE that gets no answer waits for 64·T1: half of it is long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(16);
+
+/// A BYE that got no answer at all.
+fn silent(case: &Case<'_>) -> Option<Finding> {
     let Asked { request: bye, transaction } = silent_bye(case)?;
     let acknowledged = case.answer().is_none_or(|(_, success)| case.acks_to(success).next().is_some());
     let quoted = case.call.icmp.iter().any(|icmp| icmp.message == bye.id);
@@ -102,6 +153,11 @@ impl Silence<'_> {
                 bye.path.transport,
                 self.of_other_side()
             ),
+            _ if case.is_hop_one_way(bye) => format!(
+                "{who} {copies} times within {span}, so it took no answer to it. What comes back on this hop is not in \
+                 the capture. {}",
+                self.of_other_side()
+            ),
             _ => format!("{who} {copies} times within {span}; {to} never answered. {}", self.of_other_side()),
         }
     }
@@ -154,7 +210,7 @@ fn sound_after<'a>(case: &Case<'a>, bye: &Heard) -> Option<&'a Stream> {
 }
 
 /// The last BYE that was repeated and got no answer, if its sender got none to any BYE and none of the call succeeded.
-fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
+pub(in crate::diagnosis::rules) fn silent_bye<'a>(case: &Case<'a>) -> Option<Asked<'a>> {
     let bye = case.asked(&Method::Bye).filter(|bye| bye.transaction.finals.is_empty()).last()?;
     let is_heard = |other: Asked<'_>| {
         let answered = !other.transaction.finals.is_empty();

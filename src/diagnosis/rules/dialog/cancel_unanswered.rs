@@ -1,6 +1,7 @@
 use crate::call::Heard;
+use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::length;
+use crate::diagnosis::words::{alerts, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 
 rule! {
@@ -15,6 +16,7 @@ rule! {
     ///
     /// ## Evidence
     /// A CANCEL without any response to its INVITE before it; or no final response to the INVITE within 64·T1 after it.
+    /// Or copies of the CANCEL for one branch of a fork, to which nothing came.
     ///
     /// ## How to fix
     /// Let the caller's side wait for a provisional response. If nothing answers at all, look at why the INVITE is not
@@ -29,6 +31,49 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_caller(case).or_else(|| of_branch(case))
+}
+
+/// The CANCEL for a branch of a fork that another one has won: a device that does not get it rings on.
+fn of_branch(case: &Case<'_>) -> Option<Finding> {
+    let branches = case.call.transactions.iter().filter(|known| known.is_initial_invite() && known.upstream.is_some());
+    let (invite, cancel) =
+        branches.filter(|known| known.finals.is_empty() && known.acks.is_empty()).find_map(|known| {
+            let cancelled = case.call.transaction(known.cancelled_by?);
+            let cancel = case.call.request_of(cancelled).filter(|_| cancelled.finals.is_empty())?;
+            (cancel.repeated >= ENOUGH_REPEATS).then_some((known, cancel))
+        })?;
+    let rings = case.provisionals(invite).find(|heard| alerts(heard) && heard.place < cancel.place);
+    let (from, to) = (cancel.path.source, cancel.path.destination);
+    let confidence = case.absence_of_answer(cancel);
+    let then = match rings {
+        Some(_) => " It was ringing, and may ring on.",
+        None => "",
+    };
+    let finding = Finding::of(&RULE, confidence)
+        .severity(Severity::Warning)
+        .titled("The CANCEL for another device was not answered")
+        .party(Role::Network, Some(to))
+        .because(format!(
+            "{from} cancelled the branch to {to}, sent the CANCEL {}, and got neither its answer nor the end of the \
+             INVITE.{then}",
+            times(cancel.repeated + 1)
+        ))
+        .fix(format!("See at {} whether the CANCEL arrives, and what becomes of it there.", to.ip()))
+        .claim_method(cancel, "a branch is cancelled")
+        .claim_absent(
+            cancel.place,
+            format!("any response of {to} after it"),
+            "neither to the CANCEL nor to the INVITE",
+        );
+    Some(match rings {
+        Some(rings) => finding.claim_status(rings, "it was ringing"),
+        None => finding,
+    })
+}
+
+/// The CANCEL of the caller's side.
+fn of_caller(case: &Case<'_>) -> Option<Finding> {
     let attempt = case.call.attempts().find(|attempt| case.cancel_of(attempt).is_some())?;
     let cancel = case.cancel_of(attempt)?;
     let early = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);

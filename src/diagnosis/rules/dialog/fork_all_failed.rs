@@ -2,13 +2,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::call::{Heard, Transaction};
+use crate::call::{Failure, Heard, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::case::ENOUGH_REPEATS;
-use crate::diagnosis::hunting::{end_of, status_of};
+use crate::diagnosis::hunting::{Leg, end_of, status_of};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::list;
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::StatusCode;
 
 rule! {
@@ -25,14 +25,14 @@ rule! {
     /// The final responses of all branches, with different codes, and the one that the caller got. A branch that
     /// nothing came from counts as a 408 (RFC 3261 §16.8). Of a B2BUA that tries one leg after the other what came of
     /// each is told, too; where one of them says that the callee was reached, or that nobody has the number, that is
-    /// the cause, whatever came of the later ones.
+    /// the cause, whatever came of the later ones. So it is told of a proxy that tried one branch after the other.
     ///
     /// ## How to fix
     /// Look at each branch for itself.
     ///
     /// ## When it would be wrong
-    /// If a proxy tried the branches one after the other, each is an attempt of its own. Two branches to one server
-    /// with one Request-URI are one target that was reached twice: `request-merged`.
+    /// If a proxy tried the branches one after the other, the code of the last one may tell all. Two branches to one
+    /// server with one Request-URI are one target that was reached twice: `request-merged`.
     ///
     /// ## References
     /// RFC 3261 §16.7
@@ -57,10 +57,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     at_once(case).or_else(|| one_after_the_other(case))
 }
 
-/// A B2BUA tried one leg after the other, and the caller got only what came of one.
+/// A proxy tried one branch after the other, or a B2BUA one leg, and the caller got only what came of one.
 fn one_after_the_other(case: &Case<'_>) -> Option<Finding> {
     let outer = case.outer_failure()?;
-    let legs = case.hunted(outer);
+    let legs = case.tried_one_by_one(outer);
     let hop = legs.first()?.request.path.source;
     if legs.iter().all(|leg| status_of(leg) == Some(outer.status)) {
         return None; // The caller was told all that there is to tell.
@@ -89,9 +89,14 @@ fn one_after_the_other(case: &Case<'_>) -> Option<Finding> {
         Some(reached) => finding.fix(format!("Let {hop} try no other way after a {} of this kind.", reached.status)),
         None => finding.fix("Look at each way for itself."),
     };
-    let finding = legs.iter().fold(finding, |finding, leg| match leg.failure {
-        Some(failure) => finding.claim_status(case.response(failure), "the end of one try"),
-        None => finding.claim_absent(
+    // That somebody waited for a way that was silent is worth a look, whatever came of the next one.
+    let is_silent = |leg: &Leg<'_>| leg.failure.is_none();
+    let severity = if legs.iter().any(is_silent) { Severity::Warning } else { Severity::Info };
+    let finding = finding.severity(severity);
+    let finding = legs.iter().fold(finding, |finding, leg| match (leg.failure, leg.cancel) {
+        (Some(failure), _) => finding.claim_status(case.response(failure), "the end of one try"),
+        (None, Some(cancel)) => finding.claim_method(cancel, "one try is given up"),
+        (None, None) => finding.claim_absent(
             leg.request.place,
             format!("any response from {}", leg.request.path.destination),
             format!("{} copies of the INVITE went there", leg.request.repeated + 1),
@@ -108,7 +113,8 @@ fn at_once(case: &Case<'_>) -> Option<Finding> {
     if targets.len() < 2 {
         return None; // One target that was reached by two ways is no fork.
     }
-    let passed_on = branches.iter().any(|branch| branch.status() == outer.status);
+    let is_passed_on = |branch: &Branch<'_>| branch.status() == outer.status || is_made_of(outer, branch.status());
+    let passed_on = branches.iter().any(is_passed_on);
     let hidden = branches.iter().map(Branch::status).filter(|status| *status != outer.status);
     let most = hidden.map(telling).max().filter(|most| *most > 0 && passed_on)?;
     // A code that tells most is the cause, and what the other branches said is only told beside it.
@@ -122,11 +128,12 @@ fn at_once(case: &Case<'_>) -> Option<Finding> {
     let mut finding = finding
         .sender(Role::Proxy, response)
         .because(format!(
-            "{} offered the call to {} targets, and all failed: {}. The caller got only {}.",
+            "{} offered the call to {} targets, and all failed: {}. The caller got only {}.{}",
             response.path.source,
             targets.len(),
             list(&words),
-            outer.status
+            outer.status,
+            first_class(case, outer, &branches).unwrap_or_default()
         ))
         .fix("Look at each branch for itself, the most telling code first.")
         .claim_status(response, "what the caller got");
@@ -141,6 +148,25 @@ fn at_once(case: &Case<'_>) -> Option<Finding> {
         };
     }
     Some(finding)
+}
+
+/// True of a 500 that a proxy makes of a 503: it does not pass that on (RFC 3261 §16.7 step 6).
+fn is_made_of(outer: &Failure, status: StatusCode) -> bool {
+    outer.status.get() == 500 && status.get() == 503
+}
+
+/// A sentence on the response of a lower class that a proxy should have passed on in place of this one.
+fn first_class(case: &Case<'_>, outer: &Failure, branches: &[Branch<'_>]) -> Option<String> {
+    let own = &case.call.leg(case.call.transaction(outer.transaction).leg).call_id;
+    let class = |status: StatusCode| status.get() / 100;
+    let is_lower = |branch: &&Branch<'_>| class(branch.status()) < class(outer.status) && class(outer.status) < 6;
+    let lower = branches.iter().filter(is_lower).filter_map(|branch| match branch {
+        Branch::Failed(heard, status) => Some((heard, *status)),
+        Branch::Silent(_) => None,
+    });
+    let is_branch = |heard: &Heard| case.call.leg(heard.leg).call_id == *own;
+    let (_, status) = lower.max_by_key(|(_, status)| telling(*status)).filter(|(heard, _)| is_branch(heard))?;
+    Some(format!(" A proxy chooses of the lowest class first (RFC 3261 §16.7): {status} goes before {}.", outer.status))
 }
 
 /// How a branch of the fork ended.

@@ -48,7 +48,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let side = case.side(bye);
     let when = match answer {
-        Some((_, success)) => format!(" {} after the answer", length(bye.place.time.since(success.place.time))),
+        Some((invite, success)) => {
+            let after = length(bye.place.time.since(success.place.time));
+            // What a capture begins with may be a copy of an answer that came before it.
+            let is_begun = invite.request.is_none() && invite.provisionals.is_empty();
+            let which = if is_begun { "the first copy of the answer in this capture" } else { "the answer" };
+            format!(" {after} after {which}")
+        }
         None => String::new(),
     };
     // A BYE may give several, of several protocols (RFC 3326 §2).

@@ -20,8 +20,8 @@ rule! {
     /// ## Evidence
     /// After a 180 or 183: a CANCEL only behind the system that rings, while the caller sent none; or a 408 to the
     /// INVITE; or an end after more than three minutes, which is timer C; or three calls and more that the same system
-    /// cancelled after the same round time (two that a device refused), which people do not do; or a 487 just when the
-    /// time was over that the INVITE allows in Expires.
+    /// cancelled after the same round time, or ended with 487 without a CANCEL (two that a device refused), which
+    /// people do not do; or a 487 just when the time was over that the INVITE allows in Expires.
     ///
     /// ## How to fix
     /// If the time is too short, raise the no-answer timer of that system, or let it forward to voice mail.
@@ -81,15 +81,15 @@ fn was_answered(case: &Case<'_>) -> bool {
 }
 
 /// Several calls that the same system ended after the same time.
-fn by_plateau(case: &Case<'_>) -> Option<Finding> {
+pub(super) fn by_plateau(case: &Case<'_>) -> Option<Finding> {
     let deciding = case.deciding()?;
     let (end, rung) = Rung::of(case.call, deciding)?;
-    let is_given_up = rung.until == RungUntil::Refusal || cancel_says(case.reasons(end)) == CancelSays::GivenUp;
+    let is_given_up = rung.until != RungUntil::Cancel || cancel_says(case.reasons(end)) == CancelSays::GivenUp;
     let millis = [rung.rang_millis, rung.asked_millis].into_iter().find(|millis| is_round(*millis, rung.until))?;
     let known = || case.surroundings.neighbours().rings().of(end.path.source.ip());
     let like = known().filter(|other| other.is_like(&rung)).count();
     let near = known().filter(|other| other.is_near(&rung, NEAR_MILLIS)).count();
-    let enough = if rung.until == RungUntil::Cancel { ENOUGH_CANCELS } else { ENOUGH_REFUSALS };
+    let enough = if rung.until == RungUntil::Refusal { ENOUGH_REFUSALS } else { ENOUGH_CANCELS };
     // People end calls after any time: a timer stands out among what is near it.
     if !is_given_up || like < enough || like * 2 < near {
         return None;
@@ -101,6 +101,7 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
     let finding = match rung.until {
         RungUntil::Cancel => finding.explains_calmly(status).claim_method(end, "the end of the ringing"),
         RungUntil::Refusal => finding.explains(status).claim_status(end, "the end of the ringing"),
+        RungUntil::Termination => finding.explains_calmly(status).claim_status(end, "the end of the ringing"),
     };
     Some(
         finding
@@ -115,7 +116,7 @@ fn by_plateau(case: &Case<'_>) -> Option<Finding> {
             .fix("To catch such calls, forward them to voice mail or to another number when nobody answers.")
             .claim_status(ring, shows(ring))
             .refuted(
-                if rung.until == RungUntil::Cancel { "caller-abandoned" } else { "rejected-by-callee" },
+                if rung.until == RungUntil::Refusal { "rejected-by-callee" } else { "caller-abandoned" },
                 format!("people do not end {like} calls after the same time"),
             )
             .refuted("answered-elsewhere", "no branch was answered"),

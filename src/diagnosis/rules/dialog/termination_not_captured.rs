@@ -37,6 +37,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if ring_timeout::expired(case).is_some() || case.telling_cause(response).is_some() {
         return None; // The INVITE said itself how long it was good for, or the 487 says why it came.
     }
+    if ring_timeout::by_plateau(case).is_some() {
+        return None; // Other calls show who ended it.
+    }
     let from = response.path.source;
     let cancel = case.deciding().and_then(|invite| invite.cancelled_by);
     let because = match cancel {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::call::{Heard, IcmpSeen, Outcome};
+use crate::call::{FailedConnection, Heard, HowFailed, IcmpSeen, Outcome};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -41,6 +41,8 @@ const LARGE: usize = 1300;
 const ONE_PACKET: usize = 1472;
 /// Bytes of the header of UDP, which its length counts (RFC 768).
 const UDP_HEADER: usize = 8;
+/// A client that falls back from TCP to UDP does so within this time.
+const JUST_BEFORE: Duration = Duration::from_secs(32);
 /// Copies that are wanted before a silence counts.
 const ENOUGH_COPIES: u32 = 3;
 
@@ -117,10 +119,23 @@ impl<'a> Lost<'a> {
             false => "RFC 3261 §18.1.1 allows over UDP",
         };
         format!(
-            "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. {}.",
+            "The {method} to {to} has {size} bytes, more than {than}, and none of its {} copies was answered. {}.{}",
             self.request.repeated + 1,
-            self.others()
+            self.others(),
+            self.tcp_in_vain().map(tried_before).unwrap_or_default()
         )
+    }
+
+    /// The TCP connection to the same server that the client had asked for in vain just before.
+    fn tcp_in_vain(&self) -> Option<&'a FailedConnection> {
+        let (path, at) = (self.request.path, self.request.place);
+        let is_it = |failed: &&FailedConnection| {
+            failed.how.is_in_vain()
+                && failed.server.ip() == path.destination.ip()
+                && failed.asked < at
+                && at.time.since(failed.asked.time) <= JUST_BEFORE
+        };
+        self.case.surroundings.failed_connections().of_client(path.source.ip()).iter().rfind(is_it)
     }
 
     fn is_fragmented(&self) -> bool {
@@ -152,8 +167,15 @@ impl<'a> Lost<'a> {
             )),
             None => finding,
         };
+        let tcp = match self.tcp_in_vain() {
+            Some(FailedConnection { server, .. }) => format!(
+                "Let {server} listen on TCP, and let filters pass it: the client does try TCP, as RFC 3261 §18.1.1 \
+                 wants from 1300 bytes on, and cannot."
+            ),
+            None => format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."),
+        };
         finding
-            .fix(format!("Use TCP towards {to} (RFC 3261 §18.1.1 demands it from 1300 bytes on)."))
+            .fix(tcp)
             .fix("Make the request smaller: fewer codecs, no video, no headers that nobody needs.")
             .fix("Let IP fragments pass the firewalls between.")
     }
@@ -165,6 +187,10 @@ impl<'a> Lost<'a> {
             let says = format!("{size} bytes, and the {UDP_HEADER} of the UDP header");
             finding = finding.claim(request, "udp.length", (size + UDP_HEADER).to_string(), says);
         }
+        if let Some(failed) = self.tcp_in_vain() {
+            let port = failed.server.port().to_string();
+            finding = finding.claim_at(failed.asked, "tcp.dstport", port, "TCP was asked for first, in vain");
+        }
         match self.icmp {
             Some(icmp) => finding.claim_icmp(icmp.place, icmp.what, "it does not fit", "fragmentation needed"),
             None => {
@@ -173,6 +199,17 @@ impl<'a> Lost<'a> {
             }
         }
     }
+}
+
+/// What became of a TCP connection that was asked for before, as a sentence of its own.
+fn tried_before(failed: &FailedConnection) -> String {
+    let FailedConnection { client, server, .. } = failed;
+    let became = match failed.how {
+        HowFailed::Refused => "and it was refused",
+        HowFailed::Undelivered { .. } => "and an ICMP error answered it",
+        _ => "and nothing answered it",
+    };
+    format!(" {} had asked {server} for a TCP connection just before, {became}.", client.ip())
 }
 
 /// True if nothing stands in the datagram beside the request, so that its length is known.

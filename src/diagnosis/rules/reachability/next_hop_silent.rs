@@ -328,6 +328,13 @@ fn explanation(case: &Case<'_>, request: &Heard, method: &Method, confidence: Co
             answers.source.ip()
         );
     }
+    if case.is_hop_one_way(request) {
+        return format!(
+            "{} sent the {method} {copies} times within {span} to {to}, so it took no answer to it. What comes back on \
+             this hop is not in the capture: whether {to} received nothing, or answered, cannot be told from here.",
+            request.path.source
+        );
+    }
     format!(
         "{sent}: no response and no ICMP error. Either {to} received nothing, or its answer never came back; from \
          here the two cannot be told apart."

@@ -214,7 +214,7 @@ impl<'a> Busy<'a> {
     }
 
     fn advised_for_device(&self, finding: Finding) -> Finding {
-        let (callee, device) = (self.case.callee(self.failure), self.case.device_behind(self.response));
+        let (callee, device) = (self.case.dialled(self.failure), self.case.device_behind(self.response));
         let again = match self.free_again() {
             Some(after) => format!(
                 "Call \"{callee}\" again after {}: for so long the callee's side expects to be busy (Retry-After).",

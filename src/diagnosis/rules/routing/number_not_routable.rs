@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use crate::call::{Failure, Heard, Kind};
+use crate::call::{Failure, Heard, Kind, Sample, form, sure_end};
 use crate::catalogue::{Topic, q850};
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
@@ -140,6 +140,15 @@ impl<'a> Unrouted<'a> {
         format!("{} refused the number {} {said}{phrase}.", self.response.path.source, self.target.bare_user())
     }
 
+    /// A call that the same server accepted for the same digits in another format.
+    fn other_form(&self) -> Option<&'a Sample> {
+        let request = self.case.request(self.failure)?;
+        let (path, end) = (request.path, sure_end(&request.message.request_uri()?)?);
+        let own = form(self.target.bare_user());
+        let samples = self.case.surroundings.neighbours().good_calls().on(path.source.ip(), path.destination.ip());
+        samples.iter().find(|sample| sample.called_end == end && sample.form_of_called() != Some(own.as_str()))
+    }
+
     fn advised(&self, finding: Finding) -> Finding {
         let (responder, number) = (self.response.path.source, self.target.bare_user());
         let routes = self.case.settings(Topic::Routes, self.response);
@@ -159,7 +168,15 @@ impl<'a> Unrouted<'a> {
                     "It is a short code, of emergency or of a service, and no number of a subscriber: give it a route \
                      of its own on {responder}{routes}."
                 ),
-                false => format!("Compare its format with what {responder} expects: {}.", formats(number)),
+                false => match self.other_form() {
+                    Some(sample) => format!(
+                        "Write it as it was taken there: in another call {responder} accepted a number that ends in \
+                         the same digits and is written with {}; this one is written with {}.",
+                        sample.form_of_called().unwrap_or_default(),
+                        form(number)
+                    ),
+                    None => format!("Compare its format with what {responder} expects: {}.", formats(number)),
+                },
             });
         match is_short {
             true => finding,
@@ -175,6 +192,13 @@ impl<'a> Unrouted<'a> {
             .claim_asked_for(finding, self.failure, "the number that was dialled")
             .claim_status(self.response, "it is refused")
             .claim_own_words(self.case, self.response);
+        let finding = match self.other_form() {
+            Some(sample) => {
+                let says = "a call for the same digits in another format, which is accepted";
+                finding.claim_at(sample.place, "sip.Method", "INVITE", says)
+            }
+            None => finding,
+        };
         match self.told.filter(Told::is_announced) {
             Some(told) => told.claimed(finding, "why the call could not go on"),
             None => finding,

@@ -1,6 +1,8 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::trunk::{Refusal, refusal};
-use crate::diagnosis::{Case, Finding};
+use crate::diagnosis::words::length;
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The trunk has no free channel or resource.
@@ -22,7 +24,8 @@ rule! {
     /// ## When it would be wrong
     /// Some gateways send one cause for everything: if calls fail with it while few are up, look there. A PBX makes
     /// such a cause of a trunk that does not answer at all, too: where its own leg shows that, it is `next-hop-silent`
-    /// or `connection-failed`.
+    /// or `connection-failed`. Where a leg behind the one who refuses was ringing, and he cancelled it, the trunk had a
+    /// channel: what is lacking is lacking at him, if anything is.
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
@@ -40,6 +43,9 @@ const CAUSES: &[(u32, &str)] = &[
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Refusal { finding, response, responder, told } = refusal(case, &RULE, CAUSES)?;
     let cause = told.cause;
+    if let Some((rang, cancel)) = given_up_ringing(case) {
+        return Some(of_ringing(finding, rang, cancel, (response, cause)));
+    }
     let finding = finding
         .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
         .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
@@ -50,4 +56,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("server-overloaded", format!("Q.850 cause {cause} names the trunk, not the SIP server"))
             .refuted("server-fault", "the cause names capacity, not a fault of the software"),
     )
+}
+
+/// The ringing of a leg behind the one who refused, and the CANCEL by which he gave it up himself.
+fn given_up_ringing<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
+    let failure = case.failure()?;
+    let told = case.call.transaction(failure.transaction);
+    let behind = case.call.downstream_of(told.id).find(|inner| case.is_own_cancel(inner))?;
+    let rings = |heard: &&Heard| heard.message.status().is_some_and(|status| (180..190).contains(&status.get()));
+    let cancel = case.call.request_of(case.call.transaction(behind.cancelled_by?))?;
+    Some((case.provisionals(behind).find(rings)?, cancel))
+}
+
+/// A refusal whose sender had got a channel, for the callee's side had been reached by it.
+fn of_ringing(finding: Finding, rang: &Heard, cancel: &Heard, (response, cause): (&Heard, u32)) -> Finding {
+    let (responder, next) = (response.path.source, rang.path.source);
+    let rung = length(cancel.place.time.since(rang.place.time));
+    let because = format!(
+        "{} But {next} had taken the call and was ringing for {rung} when {responder} cancelled it itself: no channel \
+         was missing there, and what {responder} lacked is its own.",
+        finding.explanation.raw()
+    );
+    let finding = Finding { confidence: Confidence::Possible, ..finding };
+    finding
+        .titled("The call was given up while it rang, for want of a resource")
+        .because(because)
+        .fix(format!("Follow the call in the log of {responder}: what made it give up a leg that was ringing?"))
+        .fix(format!("If nothing was lacking there, look where it takes the cause {cause} from."))
+        .claim_status(rang, "the callee's side was reached")
+        .claim_method(cancel, "and given up by the one who refuses")
+        .claim_status(response, "the refusal")
+        .claim_q850(response, "and what it says is missing")
 }
