@@ -9,12 +9,13 @@
 
 mod by_source;
 mod census;
+mod clocks;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::call::{self, Arrival, Call, ChecksumFault, Ended, GoodCall, Surroundings, Tracker, Wanted};
+use crate::call::{self, Arrival, Call, ChecksumFault, ClockSeen, Ended, GoodCall, Surroundings, Tracker, Wanted};
 use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::keyed::Counted;
 use crate::net::{
@@ -130,6 +131,8 @@ pub struct Analysis {
     stairs: Stairs,
     /// The latest time of any packet: until then the capture would have shown what is missing.
     latest: Timestamp,
+    /// Inputs whose clocks are not those of the others.
+    clocks: Vec<ClockSeen>,
 }
 
 /// What stands above the decoder.
@@ -223,6 +226,7 @@ impl Analysis {
                 mirrored: Mirror::Wire,
             },
             latest: Timestamp(i64::MIN),
+            clocks: Vec::new(),
         }
     }
 
@@ -282,7 +286,7 @@ impl Analysis {
 
     /// Takes in one packet. Packets must come in order of their place.
     pub fn feed(&mut self, packet: &Packet<'_>) {
-        let Analysis { decoder, of_network, stairs, latest } = self;
+        let Analysis { decoder, of_network, stairs, latest, .. } = self;
         *latest = packet.time.max(*latest);
         let oddities = of_network.of(packet.source).at(packet.time.0);
         decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
@@ -306,12 +310,12 @@ impl Analysis {
 
     /// The lowest door: takes in the bytes of one message. Bytes that do not start like SIP are counted in the census.
     pub fn message(&mut self, bytes: &[u8], path: Path, place: Place) {
-        self.stairs.message(bytes, Cut::Whole, &Arrival { place, path, ip_id: None });
+        self.stairs.message(bytes, Cut::Whole, &Arrival { place, path, ip_id: None, hop_limit: 0 });
     }
 
     /// Says what time it is by the capture's clock.
     pub fn advance(&mut self, now: Timestamp) {
-        let Analysis { decoder, of_network, stairs, latest } = self;
+        let Analysis { decoder, of_network, stairs, latest, .. } = self;
         *latest = now.max(*latest);
         let oddities = of_network.of(stairs.last_frame.0);
         decoder.advance(now, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
@@ -320,7 +324,7 @@ impl Analysis {
 
     /// Says that the input has ended: what waits is taken as it is, and every call ends.
     pub fn finish(&mut self) {
-        let Analysis { decoder, of_network, stairs, latest } = self;
+        let Analysis { decoder, of_network, stairs, latest, .. } = self;
         let mut late = OddityLog::default();
         decoder.finish(&mut late, |delivery: Delivery<'_>| stairs.deliver(&delivery));
         if !late.is_empty() {
@@ -431,7 +435,8 @@ impl Stairs {
             let next = if is_of_stream { sip::frame::next_message(rest) } else { None };
             let (bytes, cut) = next.map_or((rest, cut), |next| (rest.get(..next).unwrap_or_default(), Cut::Whole));
             let place = self.next_in_frame(datagram.place);
-            is_sip |= self.message(bytes, cut, &Arrival { place, path: datagram.path, ip_id: datagram.ip_id });
+            let Datagram { path, ip_id, hop_limit, .. } = *datagram;
+            is_sip |= self.message(bytes, cut, &Arrival { place, path, ip_id, hop_limit });
             let Some(next) = next else { break };
             rest = rest.get(next..).unwrap_or_default();
         }
@@ -501,7 +506,7 @@ impl Stairs {
 
     fn framed(&mut self, framed: sip::frame::Framed<'_>, path: Path) {
         let place = self.next_in_frame(framed.place);
-        self.message(framed.bytes, framed.cut, &Arrival { place, path, ip_id: None });
+        self.message(framed.bytes, framed.cut, &Arrival { place, path, ip_id: None, hop_limit: 0 });
     }
 
     /// Messages of one frame get rising indexes.

@@ -80,6 +80,13 @@ pub enum Oddity {
         /// By how many nanoseconds, negative if it was put back.
         nanoseconds: i64,
     },
+    /// The clock by which an input was stamped is not that of the others (J6).
+    ClockDiffers {
+        /// By how many nanoseconds it is ahead of theirs; `None` if that is not always the same.
+        ahead: Option<i64>,
+        /// True if the times of the input were put right.
+        is_corrected: bool,
+    },
     /// A packet refers to an interface that the file does not describe.
     UnknownInterface {
         /// Its number.
@@ -295,6 +302,7 @@ impl Oddity {
             Oddity::TimestampOutOfRange => "timestamp-out-of-range",
             Oddity::TimeWentBack { .. } => "clock-unsteady",
             Oddity::ClockSet { .. } => "clock-set",
+            Oddity::ClockDiffers { .. } => "clock-differs",
             Oddity::UnknownInterface { .. } => "unknown-interface",
             Oddity::BrokenOption => "broken-option",
             Oddity::UnsupportedLinkType { .. } => "unsupported-link-type",
@@ -376,6 +384,18 @@ impl Oddity {
             }
             Oddity::ClockSet { nanoseconds } => {
                 format!("the clock was set by {:+.3} s during the capture", *nanoseconds as f64 / 1e9)
+            }
+            Oddity::ClockDiffers { ahead: None, .. } => "the clock that stamped it is not always as far from that of \
+                                                         the other inputs: its times are as it holds them"
+                .into(),
+            Oddity::ClockDiffers { ahead: Some(ahead), is_corrected } => {
+                let (apart, is_ahead) = (ahead.unsigned_abs() as f64 / 1e9, *ahead > 0);
+                let (way, back) = if is_ahead { ("ahead of", "earlier") } else { ("behind", "later") };
+                let what = match is_corrected {
+                    true => format!("its times are told {apart:.3} s {back}"),
+                    false => "its times are as it holds them".to_owned(),
+                };
+                format!("the clock that stamped it is {apart:.3} s {way} that of the other inputs: {what}")
             }
             Oddity::UnknownInterface { interface } => {
                 format!("the packet names interface {interface}, which the file does not describe")

@@ -61,6 +61,7 @@ impl Told {
             surroundings: analysis.surroundings(),
             tally: engine.tally(),
             tls: &analysis.census().tls,
+            clocks: analysis.clocks(),
         };
         Told { calls, notes: diagnose_capture(&case) }
     }

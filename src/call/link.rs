@@ -153,6 +153,16 @@ impl LinkKey<'_> {
         self.kind == KeyKind::SdpOrigin
     }
 
+    /// True of what a standard says to be made for one call and to be carried along (RFC 7989, RFC 7315 §4.6).
+    pub(crate) fn is_of_standard(&self) -> bool {
+        matches!(self.kind, KeyKind::SessionId | KeyKind::ChargingVector)
+    }
+
+    /// Its value.
+    pub(crate) fn value(&self) -> &[u8] {
+        self.value
+    }
+
     /// Why legs that share it belong together.
     pub(crate) fn links_by(&self) -> LinkedBy {
         match self.kind {

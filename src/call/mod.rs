@@ -6,6 +6,7 @@
 mod accepted;
 mod agenda;
 mod checksums;
+mod clocks;
 mod connections;
 mod cut_short;
 mod dns;
@@ -18,6 +19,7 @@ mod media;
 mod model;
 mod neighbours;
 mod number;
+mod points;
 mod registrations;
 mod rings;
 mod soft_states;
@@ -30,6 +32,7 @@ mod unseen;
 
 pub use crate::call::accepted::{Accepted, NonceUse};
 pub use crate::call::checksums::{ChecksumFault, Checksums, ChecksumsOf};
+pub use crate::call::clocks::{ClockSeen, Shown};
 pub use crate::call::connections::{FailedConnection, FailedConnections, HowFailed};
 pub use crate::call::cut_short::{Begun, CutShort};
 pub use crate::call::dns::{Lookup, Lookups};
@@ -44,6 +47,7 @@ pub use crate::call::model::{
 pub use crate::call::neighbours::{Flood, Guessing, Made, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
 pub use crate::call::number::is_same_callee;
 pub(crate) use crate::call::number::{end_of_number, form, is_same_number, sure_end, whole_number};
+pub use crate::call::points::{AtPoint, Points, TwoPoints};
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};

@@ -33,6 +33,8 @@ pub struct Arrival {
     pub path: Path,
     /// The identification of the IPv4 header, if it is not 0.
     pub ip_id: Option<u16>,
+    /// TTL or Hop Limit of the IP header; 0 where it is not known.
+    pub hop_limit: u8,
 }
 
 /// A message of a call. Its retransmissions and tap duplicates are folded into it.

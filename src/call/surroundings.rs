@@ -18,6 +18,7 @@ use crate::call::connections::FailedConnections;
 use crate::call::cut_short::CutShort;
 use crate::call::media::Media;
 use crate::call::neighbours::Neighbours;
+use crate::call::points::Points;
 use crate::call::registrations::Registrations;
 use crate::call::soft_states::SoftStates;
 use crate::call::surroundings::hops::Hops;
@@ -105,6 +106,9 @@ pub struct Surroundings {
     cut_short: CutShort,
     /// The media plane.
     media: Media,
+    /// Hops that were captured at two points.
+    #[serde(default)]
+    points: Points,
     /// Hops that were not noted because the table was full.
     not_noted: u64,
 }
@@ -360,6 +364,16 @@ impl Surroundings {
         &mut self.media
     }
 
+    /// Hops that were captured at two points.
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// The same, to be added to.
+    pub(crate) fn points_mut(&mut self) -> &mut Points {
+        &mut self.points
+    }
+
     /// What clients showed and servers accepted.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
@@ -416,6 +430,7 @@ impl Surroundings {
         self.failed_connections.merge(&other.failed_connections);
         self.neighbours.merge(&other.neighbours);
         self.media.merge(&other.media);
+        self.points.merge(&other.points);
         self.not_noted = self.not_noted.saturating_add(other.not_noted);
     }
 }

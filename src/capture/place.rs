@@ -28,6 +28,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
     }
 
+    /// This moment so many nanoseconds earlier; saturates.
+    pub fn before(self, nanoseconds: i64) -> Timestamp {
+        Timestamp(self.0.saturating_sub(nanoseconds))
+    }
+
     /// RFC 3339 in UTC, with six digits after the point, or nine.
     pub fn rfc3339(self, digits: Digits) -> String {
         let nanoseconds = i128::from(self.0);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::capture::{Digest, Files, Filtered, InputFacts, Skipped, Source};
+use crate::capture::{Digest, Files, Filtered, InputFacts, Skipped, Source, SourceId};
 use crate::cli::args::{FailOn, Format, Look, Options, Run, Watching};
 use crate::cli::follower::{Bar, First, Follow, Running};
 use crate::cli::keylog;
@@ -13,6 +13,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::packets::Packets;
 use crate::cli::plan::{self, Plan};
 use crate::cli::printer::Printer;
+use crate::cli::readings::Readings;
 use crate::cli::service::{Pace, Sockets, Told};
 use crate::cli::{INTERNAL_ERROR, privacy, say, settings};
 use crate::diagnosis::{Engine, Severity};
@@ -53,7 +54,11 @@ pub(crate) fn report(options: &Options, look: &Look) -> Result<u8, Error> {
     // A folder was named, and the output may be one of the files in it.
     output::refuse_inputs(&run.output, &inputs)?;
     let privacy = privacy::of(run, &inputs)?;
-    let again = || wanted_of(Files::open(&paths, reading)?, run);
+    let again = |ahead: &[(SourceId, i64)]| {
+        let mut files = Files::open(&paths, reading)?;
+        files.put_clocks_right(ahead);
+        wanted_of(files, run)
+    };
     // A pipe can be read only once.
     let again: Option<Again<'_>> = if paths.iter().all(|path| can_be_read_again(path)) { Some(&again) } else { None };
     let sockets = Sockets::open(&run.service)?;
@@ -69,8 +74,8 @@ pub(crate) fn refuse_watching(watching: &Watching) -> Result<(), Error> {
     }
 }
 
-/// Opens the same files another time.
-type Again<'a> = &'a dyn Fn() -> Result<Box<dyn Source>, Error>;
+/// Opens the same files another time, and takes off the times of these by how many nanoseconds each is ahead.
+type Again<'a> = &'a dyn Fn(&[(SourceId, i64)]) -> Result<Box<dyn Source>, Error>;
 
 fn can_be_read_again(path: &Path) -> bool {
     path.is_file() || path.is_dir()
@@ -108,7 +113,7 @@ struct Setting<'a> {
 }
 
 fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &Look) -> Result<u8, Error> {
-    let Setting { mut again, limits, privacy, names, sockets } = setting;
+    let Setting { again, limits, privacy, names, sockets } = setting;
     let mut keys = keylog::read(run)?;
     let plan = Plan::of(run, look, names)?;
     let mut files: Vec<(Format, Output)> = Vec::new();
@@ -122,19 +127,25 @@ fn analyse(mut source: Box<dyn Source>, setting: Setting<'_>, run: &Run, look: &
         packets.refuse_unreadable()?;
     }
     let mut follower = Follow::new(plan.gatherer(&limits), plan.selection.clone(), running(run), bar, service);
+    let mut readings = Readings::default();
     let (mut analysis, engine, scene, inputs) = loop {
         let mut analysis = plan.analysis(limits.analysis, keys, &follower.service)?;
+        if source.inputs().len() > 1 {
+            analysis.compare_inputs();
+        }
         let mut engine = Engine::new(limits.held_back);
         let mut scene = Scene::new(&source.inputs(), plan.catalogue.clone()).with_privacy(privacy.clone());
         let inputs = follow(source.as_mut(), &mut analysis, &mut engine, &mut scene, &mut follower)?;
-        // Secrets that stood behind the records that need them: with them all, everything is read once more.
-        match again.take().filter(|_| analysis.keys().came_late() && follower.can_begin_anew()) {
-            Some(open) => source = open()?,
-            None => break (analysis, engine, scene, inputs),
-        }
+        let another = readings.another(&mut analysis, &inputs).zip(again);
+        let Some((another, open)) = another.filter(|_| follower.can_begin_anew()) else {
+            break (analysis, engine, scene, inputs);
+        };
+        readings.begin(another);
+        source = open(&readings.ahead())?;
         keys = std::mem::take(analysis.keys()).for_another_reading();
         follower.gatherer = plan.gatherer(&limits);
     };
+    readings.tell_clocks(&mut analysis);
     drop(source);
     follower.bar.clear();
     if follower.was_interrupted() && !run.quiet {

@@ -18,6 +18,7 @@ mod pages;
 mod plan;
 mod printer;
 mod privacy;
+mod readings;
 mod select;
 mod service;
 mod settings;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::call::timer;
-use crate::call::{Call, Heard, Kind, Outcome, Surroundings, Transaction};
+use crate::call::{Call, ClockSeen, Heard, Kind, Outcome, Surroundings, Transaction};
 use crate::capture::{Place, SourceId, Timestamp};
 use crate::diagnosis::meanwhile::RefusedTries;
 use crate::diagnosis::scanners::ProbingBySource;
@@ -265,6 +265,8 @@ pub struct CaptureCase<'a> {
     pub tally: &'a Tally,
     /// The TLS connections, read or not.
     pub tls: &'a [TlsConnection],
+    /// The clocks of inputs that are not those of the others.
+    pub clocks: &'a [ClockSeen],
 }
 
 impl<'a> CaptureCase<'a> {

@@ -26,6 +26,7 @@ mod failover;
 mod finding;
 mod hunting;
 mod lock;
+mod lost_between;
 mod lost_dialog;
 mod meanwhile;
 mod media;

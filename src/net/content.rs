@@ -338,7 +338,8 @@ impl Content {
             match message {
                 websocket::Message::Whole(bytes) => {
                     let mirrored = Mirror::Wire;
-                    let datagram = Datagram { place, path, bytes, cut: 0, ip_id: None, mirrored, checksum: None };
+                    let (cut, ip_id, hop_limit, checksum) = (0, None, 0, None);
+                    let datagram = Datagram { place, path, bytes, cut, ip_id, hop_limit, mirrored, checksum };
                     sink.deliver(Delivery::Datagram(datagram));
                 }
                 websocket::Message::Unreadable => sink.note(Oddity::Compressed, place),

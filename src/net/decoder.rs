@@ -127,7 +127,7 @@ impl Decoder {
         if packet.link.0 == exported::LINK_TYPE {
             match exported::read(rest) {
                 Some(Exported::Payload(path, rest)) => {
-                    sink.deliver(Delivery::Datagram(datagram(place, path, rest, None)));
+                    sink.deliver(Delivery::Datagram(of_no_packet(place, path, rest)));
                 }
                 Some(Exported::Packet(layer, rest)) => self.layers(place, layer, rest, 0, sink),
                 None => {}
@@ -287,11 +287,11 @@ impl Decoder {
         for chunk in chunks {
             if chunk.part == sctp::Part::Whole {
                 if self.parts.is_new(direction, chunk, place, sink.oddities) {
-                    sink.deliver(Delivery::Datagram(datagram(place, path, chunk.payload, packet.id)));
+                    sink.deliver(Delivery::Datagram(datagram(place, path, chunk.payload, packet)));
                 }
             } else if let Some((bytes, missing)) = self.parts.add(direction, chunk, place, sink.oddities) {
                 let whole = Rest { bytes: &bytes, missing };
-                sink.deliver(Delivery::Datagram(datagram(place, path, whole, packet.id)));
+                sink.deliver(Delivery::Datagram(datagram(place, path, whole, packet)));
             }
         }
     }
@@ -338,14 +338,19 @@ fn datagram_behind_header<'a>(
         transport: Transport::Udp,
     };
     let checksum = u16_at(rest.bytes, 6);
-    sink.deliver(Delivery::Datagram(Datagram { checksum, ..datagram(place, path, payload, packet.id) }));
+    sink.deliver(Delivery::Datagram(Datagram { checksum, ..datagram(place, path, payload, packet) }));
     None
 }
 
 /// A datagram that was on the wire.
-fn datagram(place: Place, path: Path, rest: Rest<'_>, ip_id: Option<u16>) -> Datagram<'_> {
+fn datagram<'a>(place: Place, path: Path, rest: Rest<'a>, packet: &IpPacket<'_>) -> Datagram<'a> {
+    Datagram { ip_id: packet.id, hop_limit: packet.hop_limit, ..of_no_packet(place, path, rest) }
+}
+
+/// A datagram of which no IP header is known.
+fn of_no_packet(place: Place, path: Path, rest: Rest<'_>) -> Datagram<'_> {
     let (bytes, cut, mirrored) = (rest.bytes, rest.missing, Mirror::Wire);
-    Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }
+    Datagram { place, path, bytes, cut, ip_id: None, hop_limit: 0, mirrored, checksum: None }
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(super) fn datagram<'a>(packet: &Packet<'a>) -> Option<Datagram<'a>> {
 #[inline]
 fn ipv4<'a>(packet: &Packet<'a>, bytes: &'a [u8]) -> Option<Datagram<'a>> {
     let (header, _) = bytes.split_first_chunk::<20>()?;
-    let [first, _, l0, l1, i0, i1, f0, f1, _, number, _, _, a, b, c, d, e, f, g, h] = *header;
+    let [first, _, l0, l1, i0, i1, f0, f1, hop_limit, number, _, _, a, b, c, d, e, f, g, h] = *header;
     let fragment = u16::from_be_bytes([f0, f1]) & 0x3FFF;
     if first != 0x45 || fragment != 0 || number != protocol::UDP {
         return None;
@@ -54,13 +54,13 @@ fn ipv4<'a>(packet: &Packet<'a>, bytes: &'a [u8]) -> Option<Datagram<'a>> {
     let datagram = bytes.get(20..length)?;
     let id = u16::from_be_bytes([i0, i1]);
     let ip_id = if id == 0 { None } else { Some(id) };
-    udp(packet, datagram, IpAddr::from([a, b, c, d]), IpAddr::from([e, f, g, h]), ip_id)
+    udp(packet, datagram, IpAddr::from([a, b, c, d]), IpAddr::from([e, f, g, h]), (ip_id, hop_limit))
 }
 
 #[inline]
 fn ipv6<'a>(packet: &Packet<'a>, bytes: &'a [u8]) -> Option<Datagram<'a>> {
     let (header, behind) = bytes.split_first_chunk::<40>()?;
-    let [first, _, _, _, l0, l1, number, ..] = *header;
+    let [first, _, _, _, l0, l1, number, hop_limit, ..] = *header;
     if first >> 4 != 6 || number != protocol::UDP {
         return None;
     }
@@ -68,7 +68,7 @@ fn ipv6<'a>(packet: &Packet<'a>, bytes: &'a [u8]) -> Option<Datagram<'a>> {
     let (source, addresses) = addresses.split_first_chunk::<16>()?;
     let destination = addresses.first_chunk::<16>()?;
     let length = usize::from(u16::from_be_bytes([l0, l1]));
-    udp(packet, behind.get(..length)?, IpAddr::from(*source), IpAddr::from(*destination), None)
+    udp(packet, behind.get(..length)?, IpAddr::from(*source), IpAddr::from(*destination), (None, hop_limit))
 }
 
 /// Always inlined, so that a datagram is made where it is handed on.
@@ -78,7 +78,7 @@ fn udp<'a>(
     bytes: &'a [u8],
     source: IpAddr,
     destination: IpAddr,
-    ip_id: Option<u16>,
+    (ip_id, hop_limit): (Option<u16>, u8),
 ) -> Option<Datagram<'a>> {
     let (header, _) = bytes.split_first_chunk::<8>()?;
     let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
@@ -93,5 +93,5 @@ fn udp<'a>(
         transport: Transport::Udp,
     };
     let (mirrored, checksum) = (Mirror::Wire, Some(u16::from_be_bytes([c0, c1])));
-    Some(Datagram { place: place_of(packet), path, bytes: payload, cut: 0, ip_id, mirrored, checksum })
+    Some(Datagram { place: place_of(packet), path, bytes: payload, cut: 0, ip_id, hop_limit, mirrored, checksum })
 }

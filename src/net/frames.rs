@@ -232,8 +232,11 @@ fn keep(
     events: &mut Vec<Connection>,
 ) {
     match delivery {
-        Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, mirrored, checksum }) => {
-            datagrams.push((Datagram { place, path, bytes: &[], cut, ip_id, mirrored, checksum }, bytes.to_vec()));
+        Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, hop_limit, mirrored, checksum }) => {
+            datagrams.push((
+                Datagram { place, path, bytes: &[], cut, ip_id, hop_limit, mirrored, checksum },
+                bytes.to_vec(),
+            ));
         }
         Delivery::Segment(Segment { place, path, stream, gap, midstream, bytes }) => {
             segments.push((Segment { place, path, stream, gap, midstream, bytes: &[] }, bytes.to_vec()));

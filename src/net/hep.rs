@@ -84,6 +84,7 @@ impl Copied<'_> {
             bytes: unpacked.as_deref().unwrap_or(self.rest.bytes),
             cut: if unpacked.is_some() { 0 } else { self.rest.missing },
             ip_id: None,
+            hop_limit: 0,
             mirrored,
             checksum: None,
         }));

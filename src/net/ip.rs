@@ -75,6 +75,8 @@ pub(super) struct IpPacket<'a> {
     pub payload: Rest<'a>,
     /// IPv4 identification, if it is not 0.
     pub id: Option<u16>,
+    /// TTL or Hop Limit.
+    pub hop_limit: u8,
     /// Which part, if it is one.
     pub fragment: Option<Fragment>,
     /// Whether its lengths agree with those of the layer below.
@@ -187,6 +189,7 @@ fn read_ipv4(rest: Rest<'_>) -> Option<IpPacket<'_>> {
         protocol,
         payload,
         id: Some(header.identification()).filter(|id| *id != 0),
+        hop_limit: header.ttl(),
         fragment,
         lengths,
     })
@@ -209,6 +212,7 @@ fn read_ipv6(rest: Rest<'_>) -> Option<IpPacket<'_>> {
         protocol,
         payload,
         id: None,
+        hop_limit: header.hop_limit(),
         fragment,
         lengths,
     })

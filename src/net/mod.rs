@@ -199,6 +199,8 @@ pub struct Datagram<'a> {
     /// The identification of the innermost IPv4 header; `None` for IPv6, for 0, which proves nothing, and for messages
     /// that no one packet carried.
     pub ip_id: Option<u16>,
+    /// TTL or Hop Limit of the innermost IP header (RFC 791 §3.2, RFC 8200 §3); 0 where it is not known.
+    pub hop_limit: u8,
     /// Whether it was on the wire here, or is a copy that an agent sent.
     pub mirrored: Mirror,
     /// What its UDP header holds as checksum (RFC 768); `None` where there is no such header.

@@ -311,7 +311,9 @@ impl Stream {
         }
         let (place, path, ip_id) = (line.place, line.path, line.ip_id);
         let mirrored = Mirror::Wire;
-        line.sink.deliver(Delivery::Datagram(Datagram { place, path, bytes, cut, ip_id, mirrored, checksum: None }));
+        let (hop_limit, checksum) = (0, None);
+        let datagram = Datagram { place, path, bytes, cut, ip_id, hop_limit, mirrored, checksum };
+        line.sink.deliver(Delivery::Datagram(datagram));
     }
 
     /// Bytes once more. The newest segment, within [`COPY`] and in no other IP packet: the capture has it twice. Anything

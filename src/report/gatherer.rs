@@ -224,6 +224,7 @@ impl Gatherer {
             surroundings: analysis.surroundings(),
             tally: engine.tally(),
             tls: &analysis.census().tls,
+            clocks: analysis.clocks(),
         };
         let findings = diagnose_capture(&case);
         // What was found of calls that nobody asked for is no matter of those that were; how the capture is, is.

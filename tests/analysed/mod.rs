@@ -38,7 +38,12 @@ pub fn of_source(mut source: impl Source, keep: Keep, wanted: Wanted) -> Result<
     let mut engine = Engine::new(Engine::HELD_BACK);
     let mut scene = Scene::new(&source.inputs(), Catalogue::new());
     let mut gatherer = Gatherer::new(keep);
+    if source.inputs().len() > 1 {
+        analysis.compare_inputs();
+    }
     let inputs = follow(&mut source, &mut analysis, &mut engine, &mut scene, &mut gatherer)?;
+    let clocks = analysis.clocks_apart(&inputs);
+    analysis.tell_clocks(clocks);
     Ok(gatherer.finish(&scene, &inputs, &analysis, &engine))
 }
 

@@ -34,7 +34,7 @@ pub(super) enum What {
 impl Entry {
     /// How it arrived on this path.
     pub(super) fn arrival(&self, path: Path) -> Arrival {
-        Arrival { place: self.place, path, ip_id: self.ip_id.map(NonZeroU16::get) }
+        Arrival { place: self.place, path, ip_id: self.ip_id.map(NonZeroU16::get), hop_limit: 0 }
     }
 
     /// Its bytes; none for a copy.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod challenged;
+mod compare;
 mod cut;
 mod early;
 mod forget;
@@ -21,6 +22,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::call::agenda::Agenda;
+use crate::call::clocks::Clocks;
 use crate::call::connections::{CarriesSip, Openings};
 use crate::call::judge::Outcome;
 use crate::call::link::{Guesses, Ties};
@@ -123,6 +125,8 @@ pub struct Tracker {
     early: Early,
     /// Whether what is old is forgotten.
     forgets: Forgets,
+    /// What is gathered about the clocks of several inputs; `None` where there is one.
+    clocks: Option<Box<Clocks>>,
 }
 
 #[derive(Debug, Default)]
@@ -269,6 +273,7 @@ impl Tracker {
             port_died: None,
             early: Early::default(),
             forgets: Forgets::default(),
+            clocks: None,
         }
     }
 
@@ -278,6 +283,9 @@ impl Tracker {
         self.note_back_off(message, arrival);
         let keys = Keys::read(message);
         let ties = keys.is_attempt().then(|| Ties::of(message, &self.hasher));
+        if self.clocks.is_some() {
+            self.compare(message, &keys, ties.as_ref(), arrival);
+        }
         let call_id = self.key_of(message, &keys);
         let clues = self.clues_of(message, &keys, arrival);
         let index = match self.known_call(call_id, &keys).filter(|_| !message.has_cut_call_id()) {

@@ -261,7 +261,12 @@ mod tests {
                     let time = Timestamp(frame * 10_000_000);
                     let place = Place { time, source: SourceId::default(), frame: frame as u64, index: 0 };
                     let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
-                    tracker.message(&message, Cut::Whole, &Arrival { place, path, ip_id: None }, &mut oddities);
+                    tracker.message(
+                        &message,
+                        Cut::Whole,
+                        &Arrival { place, path, ip_id: None, hop_limit: 0 },
+                        &mut oddities,
+                    );
                 }
             }
         }

@@ -119,7 +119,7 @@ mod tests {
         let path = if by_caller { path } else { path.reversed() };
         let place = Place { time: milliseconds(at), source: SourceId::default(), frame: at as u64, index: 0 };
         let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
-        let arrival = Arrival { place, path, ip_id: None };
+        let arrival = Arrival { place, path, ip_id: None, hop_limit: 0 };
         tracker.message(&message, Cut::Whole, &arrival, &mut OddityLog::default());
     }
 

@@ -114,7 +114,7 @@ mod tests {
             }
             let mut surroundings = Surroundings::default();
             surroundings.cut_short_mut().merge(&known);
-            check(&CaptureCase { inputs: &[], surroundings: &surroundings, tally: &tally, tls: &[] })
+            check(&CaptureCase { inputs: &[], surroundings: &surroundings, tally: &tally, tls: &[], clocks: &[] })
         };
         assert!(said(&["a7", "b9"]).is_none());
         let finding = said(&["a7"]).unwrap();

@@ -1,3 +1,4 @@
+use crate::call::{ClockSeen, Shown};
 use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{counted, length, times};
@@ -11,7 +12,8 @@ rule! {
     ///
     /// ## What it says
     /// A packet carries an earlier time than the one before it in the same file; or the time leaps by a day or more in
-    /// the middle of a call. Times and intervals near it are not reliable.
+    /// the middle of a call. Times and intervals near it are not reliable. Or the clocks that stamped several files differ:
+    /// then the times of those that differ from most are put right, and it is said by how much.
     ///
     /// ## Why it happens
     /// The system's clock was set while the capture ran, several processors or interfaces stamp packets each for
@@ -23,8 +25,15 @@ rule! {
     /// more (likely). Or a step of a day or more, and behind it a message that goes on with an exchange that cannot
     /// have waited so long.
     ///
+    /// Between files: the same datagrams in two of them, which lie between what one and the other direction say; or, in
+    /// one direction alone, more than a second apart and always by as much. Or a request that a host received in one file
+    /// and sent on in another (its branch in the Via beneath, or the same Session-ID, icid or header for such references)
+    /// that leaves before it comes, or is answered after what waited for that. If no order is violated, no difference is
+    /// said.
+    ///
     /// ## How to fix
-    /// Keep the clock with NTP or PTP while capturing; sort a file that was put together: `reordercap CAPTURE NEW`.
+    /// Keep the clock with NTP or PTP while capturing; sort a file that was put together: `reordercap CAPTURE NEW`. Where
+    /// the files cannot be read a second time (a pipe), shift the times of one: `editcap -t SECONDS CAPTURE NEW`.
     ///
     /// ## When it would be wrong
     /// If only the order of the records is mixed and their times are right, sorting mends it, as this program does.
@@ -38,7 +47,88 @@ rule! {
 const HARMLESS: Duration = Duration::from_millis(1);
 
 fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
-    backward(case).or_else(|| ahead(case)).into_iter().chain(forward(case)).collect()
+    backward(case).or_else(|| ahead(case)).into_iter().chain(forward(case)).chain(apart(case)).collect()
+}
+
+/// The clocks that stamped several inputs differ: each difference once, for the inputs that have it.
+fn apart(case: &CaptureCase<'_>) -> Vec<Finding> {
+    let mut told: Vec<(Option<i64>, bool)> = Vec::new();
+    let mut found = Vec::new();
+    for clock in case.clocks {
+        let difference = (clock.ahead, clock.is_corrected);
+        if !told.contains(&difference) {
+            told.push(difference);
+            let count = case.clocks.iter().filter(|other| (other.ahead, other.is_corrected) == difference).count();
+            found.push(of_clock(clock, count));
+        }
+    }
+    found
+}
+
+fn of_clock(clock: &ClockSeen, inputs: usize) -> Finding {
+    let (own, other) = clock.frames;
+    let apart = Duration::from_nanos(own.time.0.abs_diff(other.time.0));
+    let shown = match clock.shown {
+        Shown::SameDatagram if own.time > other.time => {
+            format!("the same datagram is stamped {} later in it than in another one", length(apart))
+        }
+        Shown::SameDatagram => {
+            format!("the same datagram is stamped {} earlier in it than in another one", length(apart))
+        }
+        Shown::Request => format!("what a request was sent on as is stamped {} before that request", length(apart)),
+        Shown::Response => {
+            format!("a response is stamped {} before the one that was passed on as it", length(apart))
+        }
+    };
+    let clock_of = match inputs {
+        1 => "The clock that stamped one of the inputs".to_owned(),
+        inputs => format!("The clock that stamped {inputs} of the inputs"),
+    };
+    let sure = if clock.shown == Shown::SameDatagram { Confidence::Proven } else { Confidence::Likely };
+    let finding = Finding::of(&RULE, sure)
+        .titled("The clocks of the inputs differ")
+        .party(Role::Capture, None)
+        .fix("Keep the clocks of all systems that capture with NTP or PTP.");
+    let finding = match clock.ahead {
+        None => finding.because(format!(
+            "{clock_of} is not that of the others, and not always as far from it: {shown}. Times are told as the inputs \
+             hold them: what happened first, and how long after, cannot be said between these inputs."
+        )),
+        Some(ahead) => of_steady(finding, clock, ahead, &format!("{clock_of} is {{}} that of the others{}: {shown}.", within(clock.error))),
+    };
+    finding.claim_at(own, "frame.number", own.frame.to_string(), "stamped by the clock that differs").claim_at(
+        other,
+        "frame.number",
+        other.frame.to_string(),
+        "stamped by the clock of another input",
+    )
+}
+
+/// How sure the difference is.
+fn within(error: u64) -> String {
+    match Duration::from_nanos(error) {
+        error if error < HARMLESS => String::new(),
+        error => format!(", to within {}", length(error)),
+    }
+}
+
+/// The same of a clock that is always as far from the others.
+fn of_steady(finding: Finding, clock: &ClockSeen, ahead: i64, told: &str) -> Finding {
+    let by = length(Duration::from_nanos(ahead.unsigned_abs()));
+    let (way, back) = if ahead > 0 { ("ahead of", "earlier") } else { ("behind", "later") };
+    let told = told.replacen("{}", &format!("{by} {way}"), 1);
+    if clock.is_corrected {
+        return finding.because(format!("{told} Its times are told {by} {back}."));
+    }
+    finding
+        .because(format!(
+            "{told} Its times are told as it holds them: what belongs together may stand apart, and intervals between \
+             inputs are wrong by that."
+        ))
+        .fix(format!(
+            "Put its times right, and read all of them again: editcap -t {:+.3} CAPTURE NEW",
+            -ahead as f64 / 1e9
+        ))
 }
 
 /// A response carries an earlier time than the request that it answers.

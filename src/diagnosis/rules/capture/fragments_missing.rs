@@ -135,7 +135,7 @@ mod tests {
         let input =
             InputSeen { source: SourceId::default(), packets: 9, sip_messages: 0, first_and_last: None, oddities };
         let tally = Tally::default();
-        check(&CaptureCase { inputs: &[input], surroundings: &surroundings, tally: &tally, tls: &[] })
+        check(&CaptureCase { inputs: &[input], surroundings: &surroundings, tally: &tally, tls: &[], clocks: &[] })
             .expect("it holds")
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::dialogs::{from_tag, to_tag};
+use crate::diagnosis::lost_between::LostBetween;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::fork_not_released::{Left, left_standing};
 use crate::diagnosis::rules::reachability::return_path_lost;
@@ -29,7 +30,9 @@ rule! {
     /// sender 28 to 40 s after its first 2xx (sooner or later if it repeats with another T1), or one whose Reason names
     /// the ACK, completes it. Over TCP, where some stacks send their 2xx once, such a BYE on the same hop is enough. A
     /// 481 to that BYE shows that the caller's side never got the 2xx. Where ACKs go to that sender and it repeats its
-    /// 2xx until it gives up all the same, they get lost behind this point: that is possible, and no more.
+    /// 2xx until it gives up all the same, they get lost behind this point: that is possible, and no more. Where two
+    /// inputs hold the same datagrams of this way, and only the one nearer to the caller (by the TTL) holds the ACKs,
+    /// they were lost between the two: that is likely.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx, or its last Record-Route: the caller's side must be able to send there. Then
@@ -68,22 +71,31 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
     if after < ENOUGH_REPEATS as usize || !to_the_end || !case.is_visible(server.ip(), client.ip()) {
         return None;
     }
-    Some(
-        Finding::of(&RULE, Confidence::Possible)
-            .explains(success.message.status())
-            .drops_the_call()
+    let told = format!(
+        "{server} repeated its {} {after} times although {} sent the ACK to it, and gave the call up with BYE {} after \
+         its first answer: no ACK reached it.",
+        success.message.status()?,
+        ack.path.source,
+        length(bye.place.time.since(success.place.time))
+    );
+    let to_server = || case.acks_to(success).filter(|ack| ack.path.destination == server);
+    let between = case.lost_between(ack).filter(|_| to_server().all(|ack| case.lost_between(ack).is_some()));
+    let finding = match between {
+        Some(between) => {
+            let finding = Finding::of(&RULE, between.confidence(case));
+            between.told_in(finding, "the ACK").because(format!("{told} {}", between.says("each ACK")))
+        }
+        None => Finding::of(&RULE, Confidence::Possible)
             .party(Role::Network, Some(server))
-            .because(format!(
-                "{server} repeated its {} {after} times although {} sent the ACK to it, and gave the call up with BYE \
-                 {} after its first answer: no ACK reached it. It got lost behind this point, or {server} cannot \
-                 match it.",
-                success.message.status()?,
-                ack.path.source,
-                length(bye.place.time.since(success.place.time))
-            ))
+            .because(format!("{told} It got lost behind this point, or {server} cannot match it."))
             .fix(format!("See at {server} whether the ACK arrives (command below)."))
             .fix(format!("If it does, compare its tags, CSeq and Request-URI with what {server} expects."))
-            .next_capture(capture_at(server.ip(), ack.path))
+            .next_capture(capture_at(server.ip(), ack.path)),
+    };
+    Some(
+        finding
+            .explains(success.message.status())
+            .drops_the_call()
             .claim_status(success, "the answer")
             .claim_method(ack, "the ACK to it")
             .claim_at(
@@ -105,9 +117,12 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
         true => finding.explains(success.message.status()).drops_the_call(),
         false => finding.severity(Severity::Warning),
     };
+    let finding = finding.because(wait.explanation(case));
+    if let Some(between) = wait.between {
+        return Some(wait.prove(case, between.told_in(finding, "the 2xx")));
+    }
     let (role, culprit) = wait.culprit();
-    let finding = finding.party(role, Some(culprit)).because(wait.explanation(case));
-    let finding = wait.steps().into_iter().fold(finding, Finding::fix);
+    let finding = wait.steps().into_iter().fold(finding.party(role, Some(culprit)), Finding::fix);
     let finding = finding.next_capture(capture_at(success.path.destination.ip(), success.path));
     Some(wait.prove(case, finding))
 }
@@ -126,6 +141,8 @@ struct Wait<'a> {
     held_back: u32,
     /// The 481 that the BYE got.
     unknown: Option<&'a Heard>,
+    /// The points of capture between which the 2xx was lost.
+    between: Option<LostBetween<'a>>,
 }
 
 /// A message over UDP that is larger goes in fragments sooner or later (RFC 3261 §18.1.1).
@@ -163,6 +180,7 @@ impl<'a> Wait<'a> {
             hop_fault: hop_fault(success),
             held_back,
             unknown,
+            between: case.lost_between(success).filter(|_| confidence != Confidence::Unseen),
         })
     }
 
@@ -205,6 +223,9 @@ impl<'a> Wait<'a> {
 
     /// What is known of the ACK.
     fn why(&self, case: &Case<'_>) -> String {
+        if let Some(between) = self.between {
+            return between.says("the 2xx");
+        }
         let (server, client) = (self.success.path.source, self.success.path.destination);
         let often = if self.held_back > 1 { format!(" ({})", times(self.held_back)) } else { String::new() };
         if let Some(unknown) = self.unknown {

@@ -22,7 +22,9 @@ rule! {
     /// ## Evidence
     /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
     /// 64·T1. Or a 408 or 504 to the BYE, long after it, of a proxy behind which the capture shows nothing. Over TCP,
-    /// TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back.
+    /// TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back. Where two
+    /// inputs hold the same datagrams of this way, and only the one nearer to its sender holds the BYE, it was lost
+    /// between the two.
     ///
     /// ## How to fix
     /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls;
@@ -99,22 +101,29 @@ fn silent(case: &Case<'_>) -> Option<Finding> {
     let passed = transaction.upstream.and_then(|id| case.call.request_of(case.call.transaction(id)));
     let silence = Silence { bye, passed, own_bye, sound: sound_after(case, bye), sure: case.absence_of_answer(bye) };
     let finding = Finding::of(&RULE, silence.sure).explains(case.call.final_status).drops_the_call();
+    let between = case.lost_between(bye).filter(|_| silence.sure != Confidence::Unseen);
     let because = silence.explanation(case);
-    let finding = match case.private_contact(bye) {
+    let finding = match case.private_contact(bye).filter(|_| between.is_none()) {
         _ if bye.path.transport.is_reliable() => finding
             .party(case.role_of_asked(bye), Some(to))
             .because(because)
             .fix(format!("Look in the log of {} for this BYE: TCP brought it there, and nothing answers it.", to.ip())),
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, from)),
+        None if let Some(between) = between => {
+            between.told_in(finding, "the BYE").because(format!("{because} {}", between.says("the BYE")))
+        }
         None => finding.party(Role::Network, Some(to)).because(because).fix(format!(
             "See at {} whether the BYE arrives. If not, its {} or the NAT before it is out of date.",
             to.ip(),
             if bye.message.header("Route").is_some() { RECORD_ROUTE } else { CONTACT }
         )),
     };
+    let finding = match between {
+        Some(_) => finding,
+        None => finding.next_capture(capture_at(to.ip(), bye.path)),
+    };
     let finding = finding
         .fix("Let session timers (RFC 4028) or media inactivity end calls whose BYE gets lost.")
-        .next_capture(capture_at(to.ip(), bye.path))
         .refuted("destination-unreachable", "no ICMP error quotes the BYE")
         .refuted("dialog-state-lost", "the BYE got no answer at all, and no 481");
     Some(silence.prove(case, finding))

@@ -28,7 +28,8 @@ rule! {
     /// TCP, and the connection stands. Where a proxy or B2BUA refused the call while its own request waited in that
     /// silence, the wait until then counts: three copies before it, or as long as those take. Its code and its cause
     /// are then what it made of that; that the callee is busy or declines, from five copies on. Who repeats its INVITE
-    /// until it refuses the call had got nothing, wherever the answers would have gone.
+    /// until it refuses the call had got nothing, wherever the answers would have gone. Where two inputs hold the same
+    /// datagrams of this way, and only the one nearer to its sender holds the request, it was lost between the two.
     ///
     /// ## How to fix
     /// Capture at the next hop: if the request arrives there, look at its answer; if not, look at the way and at the
@@ -137,6 +138,12 @@ fn dropped(case: &Case<'_>) -> Option<Finding> {
         true => explanation(case, request, &silent.method, confidence) + &what_was_told(case, request),
         false => String::new(),
     };
+    let between = case.lost_between(request).filter(|_| confidence != Confidence::Unseen);
+    if let Some(between) = between {
+        let finding = between.told_in(finding, &format!("this {}", silent.method));
+        let because = because + " " + &between.says(&format!("the {}", silent.method));
+        return Some(prove(finding.because(because), case, request));
+    }
     let finding = match case.private_contact(request) {
         Some(contact) => contact.told_in(finding, &because, (Role::Proxy, request.path.source)),
         None => finding.party(Role::Network, Some(request.path.destination)).because(because).fix(first_step(

@@ -29,7 +29,8 @@ rule! {
     /// Capture at the sender of the request: if the responses do not arrive there, follow the way back.
     ///
     /// ## When it would be wrong
-    /// The sender may get them and ignore them for a reason that is not in the fields. So it is possible only.
+    /// The sender may get them and ignore them for a reason that is not in the fields. So it is possible only, unless two
+    /// inputs hold the same datagrams of the way back, and only the one nearer to their sender holds the response.
     ///
     /// ## References
     /// RFC 3261 §17.1.1.2, §18.2.2
@@ -51,25 +52,38 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
     let lost = lost(case)?;
     let (request, response) = (lost.request, lost.response);
     let status = response.message.status()?;
-    let finding = Finding::of(&RULE, Confidence::Possible)
+    let between = case.lost_between(response);
+    let finding = Finding::of(&RULE, between.map_or(Confidence::Possible, |between| between.confidence(case)))
         .explains(case.call.final_status)
         .party(Role::Network, Some(request.path.source));
     let answered = case.call.is_answered();
     let finding = if answered { finding.drops_the_call() } else { finding };
     let mut because = format!(
-        "{} answered the {} with {status}, and {} went on repeating it ({} copies in {}). The response fits, so it \
-         seems not to arrive: either it gets lost between here and {}, or it is dropped there.",
+        "{} answered the {} with {status}, and {} went on repeating it ({} copies in {}).",
         response.path.source,
         request.message.method()?,
         request.path.source,
         request.repeated + 1,
-        span(request),
-        request.path.source
+        span(request)
     );
+    let finding = match between {
+        Some(between) => {
+            because = because + " " + &between.says("the response");
+            between.told_in(finding, "the response")
+        }
+        None => {
+            because.push_str(&format!(
+                " The response fits, so it seems not to arrive: either it gets lost between here and {}, or it is dropped \
+                 there.",
+                request.path.source
+            ));
+            finding
+                .fix(format!("Capture at {} (command below): do the responses arrive there?", request.path.source.ip()))
+                .fix("If not, look at the firewall or NAT between, and at the route back.")
+                .next_capture(capture_at_client(request))
+        }
+    };
     let mut finding = finding
-        .fix(format!("Capture at {} (command below): do the responses arrive there?", request.path.source.ip()))
-        .fix("If not, look at the firewall or NAT between, and at the route back.")
-        .next_capture(capture_at_client(request))
         .claim_method(request, "the request, repeated after its response")
         .claim_status(response, "a response that fits it");
     if answered {
