@@ -181,17 +181,18 @@ fn a_timeout_was_not_made_out_of_what_another_branch_answered() {
         *diagnosed(&story).into_iter().find_map(|(_, diagnosis)| diagnosis.origin).expect("a failure")
     };
     let (silent, rings) = ("      again +0.5 +1.5 +3.5\n", "0.100 carol -> proxy 180 Ringing\n");
+    let trying = "0.100 carol -> proxy 100 Trying\n";
     let cases = [
-        ("302 Moved Temporarily", silent, "got 302 and nothing from there"),
-        ("503 Service Unavailable", silent, "got 503 and nothing from there"),
-        ("486 Busy Here", rings, "got 486 and 487 (which only answers its own CANCEL) from there"),
-        ("486 Busy Here", "0.100 carol -> proxy 100 Trying\n", "got 486 and no final response from there"),
+        ("302 Moved Temporarily", silent, Confidence::Likely, "got 302 and nothing from there"),
+        ("503 Service Unavailable", silent, Confidence::Proven, "got 503 and nothing from there"),
+        ("486 Busy Here", rings, Confidence::Likely, "got 486 and 487 (which only answers its own CANCEL) from there"),
+        ("486 Busy Here", trying, Confidence::Proven, "got 486 and no final response from there"),
     ];
-    for (answer, other, ground) in cases {
+    for (answer, other, sure, ground) in cases {
         let origin = beside(answer, other);
         assert_eq!((origin.status.get(), origin.rewritten.is_none()), (408, true), "{answer}");
         assert_eq!(origin.sender.to_string(), "192.0.2.20:5060");
-        assert_made(&origin, MadeBy::Sender, Confidence::Likely, ground);
+        assert_made(&origin, MadeBy::Sender, sure, ground);
     }
 }
 
