@@ -37,7 +37,7 @@ pub struct RefusedTries {
 }
 
 /// Ends of numbers that are kept, and INVITEs of each.
-const MOST: usize = 4096;
+const MOST: usize = 1024;
 const MOST_OF_ONE: usize = 16;
 
 /// A system that makes its answer of what it was told does so within this time.
@@ -71,7 +71,8 @@ impl RefusedTries {
         if self.of.len() >= MOST && !self.of.contains_key(end) {
             self.of.clear();
         }
-        let known = self.of.entry(end.into()).or_default();
+        // Most numbers are called once.
+        let known = self.of.entry(end.into()).or_insert_with(|| Vec::with_capacity(1));
         if known.len() >= MOST_OF_ONE {
             known.remove(0);
         }
