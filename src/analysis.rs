@@ -548,11 +548,14 @@ impl Stairs {
     }
 
     fn finish(&mut self, latest: Timestamp) {
-        let mut waiting: Vec<(StreamId, Stream)> = std::iter::from_fn(|| self.streams.pop_oldest()).collect();
-        waiting.sort_unstable_by_key(|(id, _)| *id);
-        for (_, stream) in waiting {
-            self.end_of_stream(stream);
+        let mut waiting: Vec<StreamId> = self.streams.keys().copied().collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            if let Some(stream) = self.streams.remove(&id) {
+                self.end_of_stream(stream);
+            }
         }
+        self.streams = Recent::new(); // As much room as the calls that end now take.
         self.tracker.advance(latest);
         self.tracker.finish();
     }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 
 use crate::keyed::Keyed;
-use crate::sparing::make_room;
+use crate::sparing::Pieces;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -21,7 +21,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Recent<K, V, S = Keyed> {
     hasher: S,
     slot_of: HashTable<u32>,
-    slots: Vec<Slot<K, V>>,
+    slots: Pieces<Slot<K, V>>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -38,7 +38,7 @@ struct Slot<K, V> {
 impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
     /// An empty table.
     pub(crate) fn new() -> Recent<K, V, S> {
-        let (slot_of, slots, free) = (HashTable::new(), Vec::new(), Vec::new());
+        let (slot_of, slots, free) = (HashTable::new(), Pieces::new(), Vec::new());
         Recent { hasher: S::default(), slot_of, slots, free, oldest: NONE, newest: NONE }
     }
 
@@ -115,7 +115,6 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
             None => {
                 // Every table of this kind has a bound far below the numbers that there are.
                 let Ok(slot) = u32::try_from(self.slots.len()) else { return };
-                make_room(&mut self.slots);
                 self.slots.push(filled);
                 slot
             }
@@ -129,6 +128,11 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher + Default> Recent<K, V, S> {
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let slot = self.slot(key)?;
         self.take_out(slot).map(|(_, value)| value)
+    }
+
+    /// The keys of all entries, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.slots.iter().filter_map(|slot| slot.entry.as_ref().map(|(key, _)| key))
     }
 
     /// The entry that was not used for longest, left where it is.

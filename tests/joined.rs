@@ -1,11 +1,9 @@
 //! Which legs are taken for one call where a system goes on from another address than the one at which it was called,
 //! and what is said of the end where they cannot be told from others.
 
-use std::fs;
+mod followed;
 
-use sipwhy::analysis::{Analysis, Event, run};
-use sipwhy::capture::{Files, Reading, Source};
-use sipwhy::diagnosis::{CaptureSeen, Confidence, Diagnosis, Engine};
+use sipwhy::diagnosis::{Confidence, Diagnosis};
 use sipwhy::story::Story;
 
 /// An exchange with an address on each side, and another of the same make.
@@ -24,25 +22,9 @@ stream 198.51.100.8:5060 transport tcp
 fn calls(lines: &str) -> Vec<Diagnosis> {
     let text = format!("# Two sides.\n{ACTORS}\n{}\n", lines.trim_matches('\n'));
     let story = Story::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join(story.capture_name());
-    fs::write(&file, story.capture()).expect("a capture");
-    let mut files = Files::open(&[file], Reading::default()).expect("a capture");
-    let (mut analysis, mut engine) = (Analysis::default(), Engine::new(Engine::HELD_BACK));
-    let keep = |_: &Analysis, event| {
-        if let Event::Call(call) = event {
-            engine.add(*call);
-        }
-    };
-    run(&mut files, &mut analysis, keep).expect("a capture that can be read");
-    let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
-    let seen = CaptureSeen { drops: 0, until };
-    let mut told = Vec::new();
-    while let Some((call, diagnosis)) = engine.next_at_end(analysis.surroundings(), seen) {
-        told.push((call.number, diagnosis));
-    }
-    told.sort_by_key(|(number, _)| *number);
-    told.into_iter().map(|(_, diagnosis)| diagnosis).collect()
+    let mut calls = followed::diagnosed(&story);
+    calls.sort_by_key(|(call, _)| call.number);
+    calls.into_iter().map(|(_, diagnosis)| diagnosis).collect()
 }
 
 fn causes(lines: &str) -> Vec<Option<(String, Confidence)>> {

@@ -46,7 +46,7 @@ pub use crate::call::model::{
 };
 pub use crate::call::neighbours::{Flood, Guessing, Made, NamedDialog, Neighbours, Occupancy, Probes, RefusedAt};
 pub use crate::call::number::is_same_callee;
-pub(crate) use crate::call::number::{end_of_number, form, is_same_number, sure_end, whole_number};
+pub(crate) use crate::call::number::{form, same_number, sure_end, tail, whole_number};
 pub use crate::call::points::{AtPoint, Points, TwoPoints};
 pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registrations};
 pub use crate::call::rings::{Rings, Rung, RungUntil};
@@ -55,6 +55,7 @@ pub use crate::call::step::NormalStep;
 pub(crate) use crate::call::step::{back_off_of, is_other_ground};
 pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
+pub(crate) use crate::call::tracker::names_version;
 pub use crate::call::tracker::{AnsweredBefore, Ended, GoodCall, LEAP, Leap, Limits, Retry, Tracker, Wanted};
 
 /// The timers of RFC 3261 §17 (table 4) that decide when something is overdue.

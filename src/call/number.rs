@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::call::key::call_key;
+use crate::sip::unescaped;
 
 /// Digits that must agree at the end of two numbers.
 const GUESS_DIGITS: usize = 5;
@@ -28,6 +29,14 @@ pub(super) fn number_or_name(uri: &str) -> Cow<'_, str> {
         None if uri.starts_with("tel:") => rest,
         None => return Cow::Borrowed(""),
     };
+    match user.contains('%') {
+        // A letter that is escaped without need is the letter (RFC 3261 §19.1.4).
+        true => Cow::Owned(of_user(&unescaped(user)).into_owned()),
+        false => of_user(user),
+    }
+}
+
+fn of_user(user: &str) -> Cow<'_, str> {
     let digits = user.strip_prefix('+').unwrap_or(user);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Cow::Borrowed(digits);
@@ -88,18 +97,8 @@ pub(crate) fn form(user: &str) -> String {
     format!("{start}{rest} digits")
 }
 
-/// True if two numbers are the same in two formats.
-pub(crate) fn is_same_number(one: &str, other: &str) -> bool {
-    same_number(one, other)
-}
-
-/// The end of a number, which is the same in each format.
-pub(crate) fn end_of_number(number: &str) -> &str {
-    tail(number)
-}
-
 /// True if two numbers, or names, are the same, whatever prefix stands before the one or the other.
-pub(super) fn same_number(one: &str, other: &str) -> bool {
+pub(crate) fn same_number(one: &str, other: &str) -> bool {
     if one.is_empty() || other.is_empty() {
         return false;
     }
@@ -143,9 +142,9 @@ pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The end of a number by which guesses are looked up: its last digits, or a whole name.
+/// The end of a number by which others are looked up that may be the same: its last digits, or a whole name.
 #[inline]
-pub(super) fn tail(number: &str) -> &str {
+pub(crate) fn tail(number: &str) -> &str {
     if !is_number(number) {
         return number;
     }

@@ -61,6 +61,11 @@ impl Engine {
         self.bytes > self.bound || self.bound == 0
     }
 
+    /// The same when the input has ended. Live, all calls that were open end then, and may know of each other.
+    pub(crate) fn is_full_at_end(&self) -> bool {
+        self.bytes > if self.bound == 0 { Engine::HELD_BACK } else { self.bound }
+    }
+
     /// The next call when the input has ended, put into words only if somebody reads them.
     pub(crate) fn next_for(
         &mut self,

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{Call, FailedConnection, Failure, HowFailed, end_of_number, is_same_number, whole_number};
+use crate::call::{Call, FailedConnection, Failure, HowFailed, names_version, same_number, tail, whole_number};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
@@ -66,7 +66,7 @@ impl RefusedTries {
         let Some(number) = uri.and_then(|uri| whole_number(&uri)) else { return };
         let first = deciding.provisionals.first().map(|id| call.message(*id).place);
         let asked = request.map(|request| request.place).or(first).unwrap_or(response.place);
-        let end = end_of_number(&number);
+        let end = tail(&number);
         // Those that are too many are of calls long ago.
         if self.of.len() >= MOST && !self.of.contains_key(end) {
             self.of.clear();
@@ -82,8 +82,8 @@ impl RefusedTries {
     }
 
     fn of<'t>(&'t self, number: &str) -> impl Iterator<Item = &'t RefusedTry> {
-        let known = self.of.get(end_of_number(number)).map(Vec::as_slice).unwrap_or_default();
-        known.iter().filter(move |other| is_same_number(&other.number, number))
+        let known = self.of.get(tail(number)).map(Vec::as_slice).unwrap_or_default();
+        known.iter().filter(move |other| same_number(&other.number, number))
     }
 }
 
@@ -142,7 +142,7 @@ impl<'a> Case<'a> {
 
     /// True if an address shows this name of software, with the number of a version.
     fn is_twin(&self, address: IpAddr, name: &str) -> bool {
-        name.bytes().any(|byte| byte.is_ascii_digit()) && self.software(address) == Some(name)
+        names_version(name) && self.software(address) == Some(name)
     }
 
     /// Tells in the cause of a call what its refusal may be made of, if another call shows such a thing.
@@ -167,6 +167,7 @@ impl<'a> Case<'a> {
         let finding = cause.clone().claim_at(*refused, "sip.Status-Code", status.to_string(), says);
         *cause = finding.because(explanation);
     }
+
     /// The same of a connection that was asked for in vain.
     fn tell_in_vain(&self, cause: &mut Finding, failure: &Failure) {
         let Some(FailedConnection { client, server, asked, place, .. }) = self.in_vain_meanwhile() else { return };

@@ -124,6 +124,7 @@ impl ConnectionTable {
             both.each(pair, place, &mut self.kept, sink, Stream::flush);
             both.end(&mut self.kept, sink);
         }
+        self.connections = Recent::new(); // As much room as the calls that end now take.
         self.holding.clear();
         self.bytes = 0;
     }

@@ -224,8 +224,11 @@ fn end<F: Follower>(
 ) -> Result<(), F::Error> {
     analysis.finish();
     let capture = CaptureSeen { drops: InputFacts::dropped(inputs), until: analysis.now() };
-    take_events(analysis, engine, scene, capture, follower)?;
     scene.update(inputs);
+    while let Some(event) = analysis.next_event() {
+        take(event, analysis, engine, scene, capture, follower)?;
+        while engine.is_full_at_end() && tell_next(analysis, engine, scene, capture, follower)? {}
+    }
     while tell_next(analysis, engine, scene, capture, follower)? {}
     Ok(())
 }
@@ -246,7 +249,7 @@ fn tell_next<F: Follower>(
     Ok(true)
 }
 
-/// Gives calls that have ended to the engine, and tells the follower of messages and of calls that nobody wants whole.
+/// Takes every event that there is.
 fn take_events<F: Follower>(
     analysis: &mut Analysis,
     engine: &mut Engine,
@@ -255,18 +258,31 @@ fn take_events<F: Follower>(
     follower: &mut F,
 ) -> Result<(), F::Error> {
     while let Some(event) = analysis.next_event() {
-        match event {
-            Event::Call(call) => engine.add(call),
-            Event::Good(good) => {
-                engine.add_good();
-                follower.good(good);
-            }
-            Event::SoFar(call) => {
-                let diagnosis = diagnose(&Case::new(&call, analysis.surroundings(), capture));
-                follower.so_far(scene, &call, &diagnosis)?;
-            }
-            Event::Message(message) => follower.message(scene, &message)?,
+        take(event, analysis, engine, scene, capture, follower)?;
+    }
+    Ok(())
+}
+
+/// Gives a call that has ended to the engine, and tells the follower of a message or a call that nobody wants whole.
+fn take<F: Follower>(
+    event: Event,
+    analysis: &Analysis,
+    engine: &mut Engine,
+    scene: &Scene,
+    capture: CaptureSeen,
+    follower: &mut F,
+) -> Result<(), F::Error> {
+    match event {
+        Event::Call(call) => engine.add(call),
+        Event::Good(good) => {
+            engine.add_good();
+            follower.good(good);
         }
+        Event::SoFar(call) => {
+            let diagnosis = diagnose(&Case::new(&call, analysis.surroundings(), capture));
+            follower.so_far(scene, &call, &diagnosis)?;
+        }
+        Event::Message(message) => follower.message(scene, &message)?,
     }
     Ok(())
 }

@@ -56,4 +56,4 @@ pub use crate::sip::reason::{Reason, Warning};
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::StatusCode;
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Uri, Via, host_and_port, split_list};
-pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, uri_of, user_of};
+pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, unescaped, uri_of, user_of};

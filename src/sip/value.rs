@@ -10,12 +10,12 @@ use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_an
 
 /// Splits a comma list (RFC 3261 §7.3.1): commas in quotes or angle brackets do not separate. Empty values are left
 /// out.
-pub fn split_list(line: &str) -> impl Iterator<Item = &str> {
+pub fn split_list(line: &str) -> impl Iterator<Item = &str> + Clone {
     split_outside(line, b',').map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// Splits at a separator outside of quotes and angle brackets.
-fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> {
+fn split_outside(line: &str, separator: u8) -> impl Iterator<Item = &str> + Clone {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -341,7 +341,7 @@ fn is_same_host(one: &str, other: &str) -> bool {
 }
 
 /// A user part in which no letter is escaped that need not be: others than the reserved ones (RFC 3261 §19.1.4, §25.1).
-fn unescaped(user: &str) -> Cow<'_, str> {
+pub(crate) fn unescaped(user: &str) -> Cow<'_, str> {
     let mut parts = user.split('%');
     let first = parts.next().unwrap_or_default();
     if first.len() == user.len() {

@@ -14,7 +14,7 @@ mod shifts;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::call::clocks::evidence::Evidence;
-use crate::call::clocks::sampled::{Sampled, hash_of, hash_of_bytes, kept_like};
+use crate::call::clocks::sampled::{Sampled, hash_of, kept_like};
 pub use crate::call::clocks::shifts::{ClockSeen, Shown};
 use crate::call::link::Ties;
 use crate::call::model::Arrival;
@@ -140,14 +140,14 @@ impl Clocks {
         if !keys.has_cookie() {
             return None;
         }
-        let branch = hash_of_bytes(keys.branch);
+        let branch = hash_of(keys.branch);
         let before = self.note_datagram(branch, keys, arrival);
         if keys.cseq.method == Method::Ack {
             return before;
         }
         let second = message.second_branch();
         if second.starts_with(Via::COOKIE.as_bytes()) && second != keys.branch {
-            self.note_forwarded(hash_of_bytes(second), (branch, Part::Effect), keys, arrival);
+            self.note_forwarded(hash_of(second), (branch, Part::Effect), keys, arrival);
         }
         self.note_forwarded(branch, (branch, Part::Cause), keys, arrival);
         self.note_leg(keys, ties, arrival);
@@ -160,11 +160,9 @@ impl Clocks {
         if path.transport.is_reliable() || !self.datagrams.takes(branch) {
             return None;
         }
-        let method = hash_of_bytes(keys.cseq.method.name().as_bytes());
-        let status = keys.status.map_or(0, |status| u64::from(status.get()));
-        let number = u64::from(arrival.ip_id.unwrap_or_default()) << 32 | u64::from(keys.cseq.number);
-        let ends = hash_of(&[end(path.source), end(path.destination)]);
-        let rest = hash_of(&[branch, method, status, number, ends, hash_of_bytes(keys.to_tag)]);
+        let what = (keys.cseq.method.name(), keys.status, keys.to_tag);
+        let which = (branch, arrival.ip_id, keys.cseq.number, path.source, path.destination);
+        let rest = hash_of((what, which));
         let hash = kept_like(branch, rest);
         let made = || SameDatagram {
             from: path.source,
@@ -201,7 +199,7 @@ impl Clocks {
         if key.is_none() && self.keyed.is_empty() {
             return;
         }
-        let call_id = hash_of_bytes(keys.call_id);
+        let call_id = hash_of(keys.call_id);
         if let Some((hash, ground)) = key
             && self.keyed.entry(hash, || Legs { ground, legs: Vec::with_capacity(1) }).is_some()
         {
@@ -227,20 +225,11 @@ impl Clocks {
     }
 }
 
-/// A hash of an address and port.
-fn end(address: SocketAddr) -> u64 {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) => hash_of_bytes(&ip.octets()),
-        IpAddr::V6(ip) => hash_of_bytes(&ip.octets()),
-    };
-    ip ^ u64::from(address.port())
-}
-
 /// The surest key of an INVITE that is made for one call, or for one system's own use.
 fn exact_key(ties: &Ties<'_>) -> Option<(u64, Ground)> {
     let (_, key) = ties.keys.iter().find(|(_, key)| !key.is_made_by_each())?;
     let ground = if key.is_of_standard() { Ground::Standard } else { Ground::Private };
-    Some((hash_of(&[hash_of_bytes(key.value()), ground as u64]), ground))
+    Some((hash_of((key.value(), ground as u64)), ground))
 }
 
 /// Takes a message into the exchange that it belongs to, one for each input.

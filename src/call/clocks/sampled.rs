@@ -4,6 +4,10 @@
 //! part that becomes smaller. So two files that show the same thing keep the same things, however far apart in time
 //! they show it, and the same input keeps the same in each run and in any order.
 
+use std::hash::{Hash, Hasher};
+
+use twox_hash::XxHash64;
+
 use crate::keyed::ByHash;
 
 /// Things by their hash.
@@ -85,30 +89,12 @@ impl<V> Sampled<V> {
     }
 }
 
-/// A hash of bytes that is the same in each run and on each machine. Nobody gains by a collision: at worst a clock is
-/// compared by what somebody sent, as it is by all that is sent.
-pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    let begun = 0x9e37_79b9_7f4a_7c15 ^ bytes.len() as u64;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let hash = words.iter().fold(begun, |hash, word| step(hash, u64::from_le_bytes(*word)));
-    // The last eight bytes hold what is left, and some once more: that takes less than to put them together.
-    mixed(match bytes.last_chunk::<8>() {
-        Some(last) => step(hash, u64::from_le_bytes(*last)),
-        None => rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte))),
-    })
-}
-
-/// The same of words.
-pub(super) fn hash_of(words: &[u64]) -> u64 {
-    words.iter().fold(0x9e37_79b9_7f4a_7c15, |hash, word| mixed(hash ^ word))
-}
-
-/// Spreads each bit over all of them (the last steps of SplitMix64).
-fn mixed(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+/// A hash that is the same in each run: what is kept of too many things is told. Nobody gains by a collision: at worst a
+/// clock is compared by what somebody sent, as it is by all that is sent.
+pub(super) fn hash_of(what: impl Hash) -> u64 {
+    let mut hasher = XxHash64::with_seed(0);
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -117,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_too_many_does_not_depend_on_their_order() {
-        let hashes: Vec<u64> = (0..10_000).map(|number| hash_of(&[number])).collect();
+        let hashes: Vec<u64> = (0..10_000).map(hash_of).collect();
         let kept = |hashes: &mut dyn Iterator<Item = &u64>| -> Vec<u64> {
             let mut sampled = Sampled::new(100);
             for hash in hashes {

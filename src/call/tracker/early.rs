@@ -60,23 +60,15 @@ impl Tracker {
     pub fn clock_set(&mut self, nanoseconds: i64) {
         let shifted = |time: Timestamp| Timestamp(time.0.saturating_add(nanoseconds));
         self.now = shifted(self.now);
-        self.deadlines = crate::call::agenda::Agenda::default();
-        let mut indexes = Vec::new();
-        for (index, open) in (0u32..).zip(&mut self.open) {
-            let Some(open) = open.as_deref_mut() else { continue };
+        for open in self.open.iter_mut().flatten() {
             // What has its end keeps the times at which it was seen.
             if open.phase != Phase::Settled {
                 open.log.clock_set(nanoseconds);
             }
             open.moved = shifted(open.moved);
-            open.deadline = open.deadline.map(shifted);
-            open.queued = None;
             open.word.shift(nanoseconds);
-            indexes.push(index);
         }
-        for index in indexes {
-            self.queue(index);
-        }
+        self.move_deadlines(shifted);
     }
 
     /// Says what is known of a call at once, or decides when to look at it again.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::agenda::Agenda;
 use crate::call::log::Phase;
 use crate::call::tracker::Tracker;
 use crate::capture::{Place, Timestamp};
@@ -39,14 +38,8 @@ impl Tracker {
         }
         self.openings.finish(before, self.surroundings.failed_connections_mut());
         self.surroundings.neighbours_mut().note_leap(Leap { before, after, spanned: None });
-        self.deadlines = Agenda::default();
         let by = after.since(before);
-        for index in 0..self.open.len() as u32 {
-            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { continue };
-            open.deadline = open.deadline.map(|deadline| deadline.plus(by));
-            open.queued = None;
-            self.queue(index);
-        }
+        self.move_deadlines(|deadline| deadline.plus(by));
     }
 
     /// Notes a message of a call that was waiting before the last leap.

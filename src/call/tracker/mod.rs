@@ -7,6 +7,7 @@ mod challenged;
 mod compare;
 mod cut;
 mod early;
+mod ending;
 mod forget;
 mod leap;
 mod learn;
@@ -15,6 +16,8 @@ mod redirects;
 mod refusals;
 mod retries;
 mod room;
+#[cfg(test)]
+mod spoken;
 mod twins;
 mod wait;
 
@@ -42,6 +45,7 @@ use crate::call::tracker::refusals::Refusals;
 pub use crate::call::tracker::retries::Retry;
 use crate::call::tracker::retries::Tries;
 use crate::call::tracker::twins::Twins;
+pub(crate) use crate::call::tracker::twins::names_version;
 use crate::call::transaction::Keys;
 use crate::capture::Timestamp;
 use crate::keyed::{ByHash, Keyed, Table};
@@ -97,6 +101,8 @@ pub struct Tracker {
     deadlines: Agenda,
     wanted: Wanted,
     closed: VecDeque<Ended>,
+    /// Those that end because the input has, the first one last.
+    ending: Vec<u32>,
     surroundings: Surroundings,
     /// TCP connections that are being opened.
     openings: Openings,
@@ -257,6 +263,7 @@ impl Tracker {
             last_on_path: ByHash::default(),
             deadlines: Agenda::default(),
             closed: VecDeque::new(),
+            ending: Vec::new(),
             surroundings: Surroundings::default(),
             openings: Openings::default(),
             looked_for_software: Table::default(),
@@ -328,10 +335,17 @@ impl Tracker {
     pub fn icmp(&mut self, error: &IcmpError<'_>) {
         self.advance(error.place.time);
         let Some(quoted) = error.quoted else { return };
-        let by_call_id = Message::read(error.quoted_bytes, Cut::Missing(0))
-            .and_then(|message| self.by_call_id.get(&self.key_of(&message, &Keys::read(&message))).copied());
-        let index =
-            by_call_id.or_else(|| Some(self.last_on_path.get(&self.ends(quoted.source, quoted.destination))?.index));
+        let message = Message::read(error.quoted_bytes, Cut::Missing(0));
+        let by_call_id = message
+            .as_ref()
+            .and_then(|message| self.by_call_id.get(&self.key_of(message, &Keys::read(message))).copied());
+        // A whole Call-ID that no open call has: it is of another one, be it on the same ports.
+        let is_of_other = message.as_ref().is_some_and(|message| {
+            let call_id = message.call_id();
+            !call_id.is_empty() && !error.quoted_bytes.ends_with(call_id)
+        });
+        let on_path = || Some(self.last_on_path.get(&self.ends(quoted.source, quoted.destination))?.index);
+        let index = by_call_id.or_else(|| on_path().filter(|_| !is_of_other));
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
             open.log.hear_icmp(error, quoted);
             return index.map_or((), |index| self.consider_a_word(index));
@@ -409,36 +423,12 @@ impl Tracker {
         }
     }
 
-    /// Says that the input has ended: every open call is closed, in order of its number.
-    pub fn finish(&mut self) {
-        self.openings.finish(self.now, self.surroundings.failed_connections_mut());
-        let mut indexes: Vec<(u32, u32)> = (0u32..)
-            .zip(&self.open)
-            .filter_map(|(index, open)| open.as_ref().map(|open| (open.log.number, index)))
-            .collect();
-        indexes.sort_unstable();
-        for (_, index) in indexes {
-            self.close(index);
-        }
-    }
-
     /// True if an open call holds a message of the same bytes. For telling copies of what was on the wire.
     pub fn holds(&self, bytes: &[u8]) -> bool {
         let known = Message::read(bytes, Cut::Whole)
             .and_then(|message| self.by_call_id.get(&self.key_of(&message, &Keys::read(&message))));
         let open = known.and_then(|index| self.open_at(*index));
         open.is_some_and(|open| open.log.holds(bytes, &self.pool))
-    }
-
-    /// True if a call has ended that was not handed on.
-    #[inline]
-    pub(crate) fn has_closed(&self) -> bool {
-        !self.closed.is_empty()
-    }
-
-    /// The next call that has ended.
-    pub fn next_closed(&mut self) -> Option<Ended> {
-        self.closed.pop_front()
     }
 
     /// What is known of the surroundings.

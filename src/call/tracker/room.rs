@@ -224,14 +224,11 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::model::Arrival;
     use crate::call::tracker::Limits;
-    use crate::capture::{Place, SourceId, Timestamp};
-    use crate::net::{Path, Transport};
-    use crate::sip::{Cut, Message};
+    use crate::call::tracker::spoken::{Said, hear};
 
     /// What the caller and the callee of a conversation say, in turn.
-    const SAID: [(bool, &str, &str); 5] = [
+    const SAID: [Said; 5] = [
         (true, "INVITE sip:b@192.0.2.2 SIP/2.0", "1 INVITE"),
         (false, "SIP/2.0 200 OK", "1 INVITE"),
         (true, "ACK sip:b@192.0.2.2 SIP/2.0", "1 ACK"),
@@ -240,33 +237,15 @@ mod tests {
     ];
 
     /// Lets so many conversations begin, and only then each of them go on: how often a call ended, and what was noted.
-    fn conversations(count: usize, limits: Limits) -> (Vec<Outcome>, OddityLog) {
+    fn conversations(count: u32, limits: Limits) -> (Vec<Outcome>, OddityLog) {
         let mut tracker = Tracker::new(limits, Wanted::Troubled);
-        let (caller, callee) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
         let mut oddities = OddityLog::default();
-        let mut frame = 0;
+        let mut at = 0;
         for part in [0..3, 3..5] {
             for call in 0..count {
-                for (by_caller, line, cseq) in &SAID[part.clone()] {
-                    frame += 1;
-                    let to_tag = if *cseq == "1 INVITE" && *by_caller { "" } else { ";tag=b" };
-                    let branch = cseq.split(' ').next().unwrap();
-                    let text = format!(
-                        "{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}x{branch}\r\nMax-Forwards: \
-                         70\r\nFrom: <sip:a@192.0.2.1>;tag=a{call}\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\nCall-ID: \
-                         {call}@192.0.2.1\r\nCSeq: {cseq}\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
-                    );
-                    let path = Path { source: caller, destination: callee, transport: Transport::Udp };
-                    let path = if *by_caller { path } else { path.reversed() };
-                    let time = Timestamp(frame * 10_000_000);
-                    let place = Place { time, source: SourceId::default(), frame: frame as u64, index: 0 };
-                    let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
-                    tracker.message(
-                        &message,
-                        Cut::Whole,
-                        &Arrival { place, path, ip_id: None, hop_limit: 0 },
-                        &mut oddities,
-                    );
+                for said in &SAID[part.clone()] {
+                    at += 10;
+                    hear(&mut tracker, call, at, *said, &mut oddities);
                 }
             }
         }

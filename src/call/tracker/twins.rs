@@ -23,15 +23,15 @@ const MOST_NAMES: usize = 8192;
 /// Letters of the shortest name that tells one software from another.
 const SHORTEST: usize = 8;
 
-/// True for a name with the number of a version: it is shared by fewer than that of a product.
-fn is_specific(name: &str) -> bool {
+/// True for a name of software with the number of a version: it is shared by fewer than that of a product.
+pub(crate) fn names_version(name: &str) -> bool {
     name.len() >= SHORTEST && name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 impl Tracker {
     /// Notes the name that an address shows.
     pub(super) fn note_twin(&mut self, address: IpAddr, name: &str) {
-        if !is_specific(name) {
+        if !names_version(name) {
             return;
         }
         let key = self.hasher.hash_one(name);
@@ -47,7 +47,7 @@ impl Tracker {
     /// The other addresses at which the software of this request, which its sender made itself, was seen.
     pub(super) fn twins_of(&self, request: &Message<'_>, sender: IpAddr) -> impl Iterator<Item = IpAddr> {
         let is_own = request.second_branch().is_empty();
-        let name = request.software().filter(|name| is_own && is_specific(name));
+        let name = request.software().filter(|name| is_own && names_version(name));
         let known = name.and_then(|name| self.twins.of.get(&self.hasher.hash_one(&*name)));
         let few = known.filter(|known| known.len() <= MOST).map(Vec::as_slice).unwrap_or_default();
         few.iter().copied().filter(move |twin| *twin != sender)
@@ -73,6 +73,6 @@ mod tests {
         assert_eq!(tracker.twins_of(&invite, address(2)).count(), 3);
         tracker.note_twin(address(5), "ExampleSBC/7.4");
         assert_eq!(tracker.twins_of(&invite, address(2)).count(), 0, "too many");
-        assert!(!is_specific("Asterisk PBX") && !is_specific("SIP 2") && is_specific("Asterisk PBX 20.5.0"));
+        assert!(!names_version("Asterisk PBX") && !names_version("SIP 2") && names_version("Asterisk PBX 20.5.0"));
     }
 }

@@ -1,5 +1,6 @@
 //! How long the tracker waits for what may still come of a call, and when it looks at it next.
 
+use crate::call::agenda::Agenda;
 use crate::call::log::Leisure;
 use crate::call::tracker::forget::Forgets;
 use crate::call::tracker::{Open, Tracker};
@@ -68,6 +69,17 @@ impl Tracker {
         }
     }
 
+    /// Moves the time at which each open call is closed if nothing more comes; the queue begins anew.
+    pub(super) fn move_deadlines(&mut self, moved: impl Fn(Timestamp) -> Timestamp) {
+        self.deadlines = Agenda::default();
+        for index in 0..self.open.len() as u32 {
+            let Some(open) = self.open.get_mut(index as usize).and_then(Option::as_deref_mut) else { continue };
+            open.deadline = open.deadline.map(&moved);
+            open.queued = None;
+            self.queue(index);
+        }
+    }
+
     /// Puts the call into the queue of deadlines, unless it stands there with an earlier time: then it is looked at
     /// again when that has come.
     pub(super) fn queue(&mut self, index: u32) {
@@ -83,15 +95,12 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::model::Arrival;
+    use crate::call::tracker::spoken::{Said, hear};
     use crate::call::tracker::{Ended, Limits, Wanted};
-    use crate::capture::{Place, SourceId};
-    use crate::net::{Path, Transport};
     use crate::oddity::OddityLog;
-    use crate::sip::{Cut, Message};
 
-    /// What is heard of a call that is refused, and by whom it is sent.
-    const REFUSED: [(bool, &str, &str); 3] = [
+    /// A call that is refused.
+    const REFUSED: [Said; 3] = [
         (true, "INVITE sip:b@192.0.2.2 SIP/2.0", "1 INVITE"),
         (false, "SIP/2.0 486 Busy Here", "1 INVITE"),
         (true, "ACK sip:b@192.0.2.2 SIP/2.0", "1 ACK"),
@@ -102,36 +111,15 @@ mod tests {
         Tracker::new(Limits { call_bytes, ..Limits::default() }, Wanted::Troubled)
     }
 
-    fn milliseconds(time: i64) -> Timestamp {
-        Timestamp(time * 1_000_000)
-    }
-
-    /// Lets a message of a call be heard.
-    fn hear(tracker: &mut Tracker, call: u32, at: i64, (by_caller, line, cseq): (bool, &str, &str)) {
-        let to_tag = if by_caller && cseq == "1 INVITE" { "" } else { ";tag=b" };
-        let text = format!(
-            "{line}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\nMax-Forwards: 70\r\nFrom: \
-             <sip:a@192.0.2.1>;tag=a{call}\r\nTo: <sip:b@192.0.2.2>{to_tag}\r\nCall-ID: {call}@192.0.2.1\r\nCSeq: \
-             {cseq}\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
-        );
-        let (caller, callee) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
-        let path = Path { source: caller, destination: callee, transport: Transport::Udp };
-        let path = if by_caller { path } else { path.reversed() };
-        let place = Place { time: milliseconds(at), source: SourceId::default(), frame: at as u64, index: 0 };
-        let message = Message::read(text.as_bytes(), Cut::Whole).unwrap();
-        let arrival = Arrival { place, path, ip_id: None, hop_limit: 0 };
-        tracker.message(&message, Cut::Whole, &arrival, &mut OddityLog::default());
-    }
-
     fn refuse(tracker: &mut Tracker, call: u32, at: i64) {
         for (after, said) in (0..).zip(REFUSED) {
-            hear(tracker, call, at + after, said);
+            hear(tracker, call, at + after, said, &mut OddityLog::default());
         }
     }
 
     /// The numbers of the calls that have ended by a time.
     fn ended(tracker: &mut Tracker, by: i64) -> Vec<u32> {
-        tracker.advance(milliseconds(by));
+        tracker.advance(Timestamp(by * 1_000_000));
         let number = |ended| match ended {
             Ended::Call(call) | Ended::SoFar(call) => Some(call.number),
             Ended::Good(_) => None,
@@ -156,7 +144,7 @@ mod tests {
         let mut again = tracker(SCARCE);
         refuse(&mut again, 1, 1000);
         for said in &REFUSED[1..] {
-            hear(&mut again, 1, 1600, *said);
+            hear(&mut again, 1, 1600, *said, &mut OddityLog::default());
         }
         assert!(ended(&mut again, 6500).is_empty(), "the next copy may come after T2, 4 s");
         assert_eq!(ended(&mut again, 7000), [1]);
