@@ -376,11 +376,12 @@ const BY_ONE_MESSAGE: [&str; 6] = [
     "user-unknown",
 ];
 
-/// Captures in which one message alone tells that a fault was made good.
-const BY_ONE_LOSS: [(&str, &str); 4] = [
+/// Captures in which one message alone tells that a fault was made good, or that it was another one.
+const BY_ONE_LOSS: [(&str, &str); 5] = [
     ("answer-unusable", "stream-refused"),
     ("challenge-not-answered-near-miss-new-call-id", "challenge-not-answered"),
     ("healthy-redirect-followed-new-call-id", "redirect-not-followed"),
+    ("rejected-by-callee-near-miss-user-busy", "callee-busy"),
     ("retry-not-renumbered", "challenge-not-answered"),
 ];
 

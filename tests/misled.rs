@@ -8,7 +8,52 @@ use told::told;
 /// A rule, its story, whom it names, how sure it is, what it says, and what it must not say.
 type Row = (&'static str, &'static str, Role, Confidence, &'static str, &'static str);
 
+#[test]
+fn a_connection_elsewhere_is_not_why_the_user_is_busy() {
+    assert!(told("connection-failed", "story-elsewhere-before-busy.txt").is_none());
+}
+
 const ROWS: &[Row] = &[
+    (
+        "callee-unreachable",
+        "story-beginning-missed.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "and the capture lacks what came before",
+        "nothing had rung",
+    ),
+    (
+        "registration-interval-too-brief",
+        "story-next-try-missed.txt",
+        Role::Uac,
+        Confidence::Possible,
+        "the next REGISTER in this capture is not the next that was sent",
+        "did not ask",
+    ),
+    (
+        "routing-loop",
+        "story-spiral.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "It had come to 192.0.2.50:5060 twice before, each time for another Request-URI",
+        "no server twice",
+    ),
+    (
+        "replaces-unmatched",
+        "story-known-no-more.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "both tags are right and stand where they have to, and no BYE of that call had come before",
+        "exchanged",
+    ),
+    (
+        "peer-probe-failed",
+        "story-takes-calls.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "But it is up: between them it sent other SIP there",
+        "was down",
+    ),
     (
         "ring-timeout",
         "story-487-without-cancel.txt",
@@ -196,7 +241,7 @@ const ROWS: &[Row] = &[
     (
         "timeout-behind-proxy",
         "story-device-not-listed.txt",
-        Role::Uas,
+        Role::Network,
         Confidence::Proven,
         "192.0.2.30:5060 had asked to be registered for that user 60 s before the call, and the 200 does not list",
         "any more",
@@ -204,7 +249,7 @@ const ROWS: &[Row] = &[
     (
         "timeout-behind-proxy",
         "story-device-replaced.txt",
-        Role::Uas,
+        Role::Network,
         Confidence::Proven,
         "the 200 did not list 192.0.2.30:5060 any more",
         "had asked",
@@ -212,16 +257,72 @@ const ROWS: &[Row] = &[
     (
         "timeout-behind-proxy",
         "story-device-signed-off.txt",
-        Role::Uas,
+        Role::Network,
         Confidence::Proven,
         "made the 408 itself",
         "192.0.2.30",
+    ),
+    (
+        "bye-unanswered",
+        "story-proxy-gives-up.txt",
+        Role::Network,
+        Confidence::Likely,
+        "192.0.2.30:5060 never answered, and 30 s after it 192.0.2.20:5060 told 192.0.2.10:5060 408",
+        "capture ends",
+    ),
+    (
+        "dialog-request-unanswered",
+        "story-proxy-gives-up.txt",
+        Role::Network,
+        Confidence::Likely,
+        "8.0 s after the first copy 192.0.2.20:5060 gave up and told 192.0.2.10:5060 408",
+        "too early",
+    ),
+    (
+        "ack-missing",
+        "story-proxy-keeps-the-answer.txt",
+        Role::Proxy,
+        Confidence::Likely,
+        "had sent the INVITE of 10.0.0.10:5060 on",
+        "private address",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-private-contact-of-another-network.txt",
+        Role::Proxy,
+        Confidence::Proven,
+        "192.168.50.2 is a private address that stood in the Contact of the REGISTER from 10.0.0.50:5060",
+        "up and listens",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-fragments.txt",
+        Role::Network,
+        Confidence::Proven,
+        "which UDP sends in fragments",
+        "acknowledged",
+    ),
+    (
+        "timeout-behind-proxy",
+        "story-over-tcp-acknowledged.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "TCP of 198.51.100.30:5060 acknowledged the INVITE",
+        "fragments",
+    ),
+    (
+        "media-port-closed",
+        "story-closed-after-media.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "media came from there for 4.0 s, so it was open",
+        "nothing listens there.",
     ),
 ];
 
 #[test]
 fn what_misleads_is_looked_through() {
-    let wrong = ROWS.iter().filter_map(|(rule, story, role, sure, says, must_not)| {
+    let wrong = ROWS.iter().chain(REFUSED).filter_map(|(rule, story, role, sure, says, must_not)| {
         let Some(finding) = told(rule, story) else { return Some(format!("{rule}/{story} does not hold")) };
         let said = finding.explanation.raw();
         let is_right = finding.party.role == *role && finding.confidence == *sure;
@@ -230,6 +331,181 @@ fn what_misleads_is_looked_through() {
     });
     assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
 }
+
+/// Refusals whose words, codes and headers speak of several things, or deny one: what is said of them.
+const REFUSED: &[Row] = &[
+    (
+        "refused-by-policy",
+        "story-limit-of-an-hour.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "Max calls per hour exceeded",
+        "no device",
+    ),
+    (
+        "refused-by-policy",
+        "story-caller-is-in-order.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "does not allow the INVITE",
+        "identity",
+    ),
+    (
+        "refused-by-policy",
+        "story-registration-without-tls.txt",
+        Role::Registrar,
+        Confidence::Likely,
+        "for the way by which it came",
+        "this address",
+    ),
+    ("trunk-out-of-order", "story-by-its-words.txt", Role::Uas, Confidence::Likely, "by its own words", "left alone"),
+    (
+        "trunk-out-of-order",
+        "story-while-it-rang.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "it was lost while it rang",
+        "by its own words",
+    ),
+    (
+        "trunk-congested",
+        "story-text-of-another-cause.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "the name of cause 17",
+        "rang",
+    ),
+    (
+        "trunk-congested",
+        "story-after-ringing.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "rang for 30 s",
+        "text of its Reason",
+    ),
+    (
+        "callee-busy",
+        "story-cause-after-ringing.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "Q.850 cause 17",
+        "before anything rang",
+    ),
+    (
+        "method-unsupported",
+        "story-allow-names-it.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "its Allow names INVITE",
+        "does not support",
+    ),
+    (
+        "special-requirement-refused",
+        "story-other-words.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "Account blocked",
+        "carries no",
+    ),
+    (
+        "message-too-large",
+        "story-its-own-buffer.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "what is short is a buffer",
+        "of them in its body",
+    ),
+    (
+        "blocked-by-analytics",
+        "story-while-it-rang.txt",
+        Role::Proxy,
+        Confidence::Likely,
+        "had been ringing for 12 s",
+        "did not decline",
+    ),
+    (
+        "late-offer-unsupported",
+        "story-codec-is-missing.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "carries no session description",
+        "never answered",
+    ),
+    (
+        "address-of-record-refused",
+        "story-too-many-contacts.txt",
+        Role::Registrar,
+        Confidence::Likely,
+        "has as many contacts",
+        "does not let",
+    ),
+    (
+        "address-family-mismatch",
+        "story-no-route-to-it.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "may have no route to it",
+        "never answered",
+    ),
+    (
+        "event-unsupported",
+        "story-among-those-it-lists.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "lists that package",
+        "does not know",
+    ),
+    (
+        "server-overloaded",
+        "story-not-in-maintenance.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "no capacity",
+        "that is maintenance",
+    ),
+    (
+        "channel-limit-reached",
+        "story-to-a-destination.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "only so many calls be up at once",
+        "never answered",
+    ),
+    (
+        "trunk-congested",
+        "story-all-trunks-busy.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "no trunk or channel is free",
+        "the callee is busy",
+    ),
+    (
+        "trunk-congested",
+        "story-rings-while-it-dials.txt",
+        Role::Uas,
+        Confidence::Proven,
+        "no circuit or channel is free",
+        "rang",
+    ),
+    ("trunk-out-of-order", "story-not-the-callee.txt", Role::Uas, Confidence::Likely, "by its own words", "registered"),
+    (
+        "number-not-routable",
+        "story-rang-before.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "had been ringing before",
+        "no route",
+    ),
+    (
+        "number-not-routable",
+        "story-words-of-a-fault.txt",
+        Role::Uas,
+        Confidence::Possible,
+        "Internal database error",
+        "ringing",
+    ),
+    ("message-too-large", "story-short-uri.txt", Role::Uas, Confidence::Likely, "a limit of", "as too long"),
+];
 
 /// What advice says, and what it must not say.
 const ADVISED: &[(&str, &str, &str, &str)] = &[

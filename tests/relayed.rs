@@ -41,6 +41,8 @@ fn the_leg_where_the_fault_is_names_the_party() {
         ("released-by/story-by-the-pbx-itself.txt", "192.0.2.20:5060", "neither party hung up on it"),
         ("callee-busy/story-hunted-on.txt", "198.51.100.10:5060", "486"),
         ("number-not-routable/story-hunted-on.txt", "198.51.100.10:5060", "404"),
+        ("credentials-rejected/story-proxy-of-a-trunk.txt", "192.0.2.20:5060", "refused the digest of user \"trunk1\""),
+        ("media-port-closed/story-closed-after-media.txt", "192.0.2.30:5004", "media came from there for"),
         ("failover-slow/story-of-a-pbx.txt", "192.0.2.20:5060", "198.51.100.10:5060 did not answer"),
         ("media-loss/story-behind-the-sbc.txt", "198.51.100.9:19000", "They were lost before this point"),
     ];
@@ -51,6 +53,27 @@ fn the_leg_where_the_fault_is_names_the_party() {
         (!is_told).then(|| format!("{story}: {named:?} {}", finding.explanation.raw()))
     });
     assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_proxy_that_carries_a_dialog_is_no_user_agent() {
+    let wanted = [
+        ("ack-missing/story-private-proxy-keeps-the-ack.txt", Role::Proxy, "10.0.0.20:5060", "does not go on to 10.0"),
+        ("ack-missing/story-past-the-proxy.txt", Role::Network, "10.0.0.31:5060", "10.0.0.31:5060 answered with 200"),
+        ("session-timer-expired/story-through-the-proxy.txt", Role::Uac, "192.0.2.10:5060", "was never refreshed"),
+        ("session-refresh-failed/story-through-the-proxy.txt", Role::Uas, "192.0.2.30:5060", "refused with 403"),
+        ("prack-missing/story-through-the-proxy.txt", Role::Uac, "192.0.2.10:5060", "it got no PRACK"),
+        ("prack-missing/story-proxy-keeps-the-prack.txt", Role::Proxy, "192.0.2.20:5060", "192.0.2.10:5060 did send"),
+        ("transfer-failed/story-refused-behind-the-proxy.txt", Role::Uas, "192.0.2.30:5060", "asked 192.0.2.30:5060"),
+    ];
+    for (story, role, address, says) in wanted {
+        let finding = told(story).expect("a finding");
+        let named = finding.party.address.map(|address| address.to_string());
+        assert_eq!((finding.party.role, named.as_deref()), (role, Some(address)), "{story}");
+        assert!(finding.explanation.raw().contains(says), "{story}: {}", finding.explanation.raw());
+    }
+    let refused = told("reinvite-refused/story-through-the-proxy.txt").expect("a finding");
+    assert!(refused.fix.iter().any(|fix| fix.raw().contains("Let 192.0.2.10:5060 offer PCMU again")));
 }
 
 #[test]

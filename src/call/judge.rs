@@ -85,7 +85,10 @@ impl Call {
             return (Outcome::Answered, Some(status));
         }
         let status = self.last_status(last);
-        let cancelled = last.cancelled_by.is_some();
+        if self.goes_on_unseen(last) {
+            return (Outcome::Answered, None);
+        }
+        let cancelled = self.was_cancelled_in_time(last);
         let ends_cancelled = |failure: &Failure| failure.transaction == last.id && failure.only_ends_cancelled();
         let outcome = match status.map(StatusCode::get) {
             Some(_) if self.failures.iter().any(ends_cancelled) => Outcome::Cancelled,
@@ -100,6 +103,37 @@ impl Call {
             None => self.judge_silence(last),
         };
         (outcome, status)
+    }
+
+    /// True if an INVITE was cancelled before its final response was seen: after it a CANCEL has no effect (RFC 3261
+    /// §9.1, §9.2).
+    fn was_cancelled_in_time(&self, attempt: &Transaction) -> bool {
+        let Some(cancel) = attempt.cancelled_by.map(|id| self.transaction(id)) else { return false };
+        let came_late = |sent: &Heard| self.final_of(attempt).is_some_and(|heard| heard.place < sent.place);
+        !self.request_of(cancel).is_some_and(came_late)
+    }
+
+    /// True if a later request shows that an INVITE, or a try after it, was answered, although the capture holds neither
+    /// that answer nor its ACK: a BYE or a re-INVITE was accepted. A refusal makes no dialog, so after one it is inside
+    /// that of a later try; and the caller's own comes two numbers after that of the refused one at least, for the try
+    /// has the one between (RFC 3261 §12.2.1.1). Without a refusal it is the other side's, which sends neither before it
+    /// has answered, nor leaves an INVITE without an end (§14.2, §15, §15.1.2).
+    pub(crate) fn goes_on_unseen(&self, attempt: &Transaction) -> bool {
+        let Some(invite) = self.request_of(attempt).filter(|_| attempt.is_initial_invite()) else { return false };
+        let caller = invite.message.tag_of_from();
+        let refusal = attempt.finals.last().map(|id| self.message(*id).place);
+        self.transactions.iter().any(|later| {
+            let Some(request) = self.request_of(later) else { return false };
+            let is_accepted = || self.final_status_of(later).is_some_and(StatusCode::is_success);
+            let of_call = later.in_dialog && request.message.call_id() == invite.message.call_id();
+            let shows_answer = match request.message.tag_of_from() == caller {
+                true => refusal.is_some() && later.cseq > attempt.cseq.saturating_add(1),
+                false => request.message.tag_of_to() == caller,
+            };
+            let is_later = refusal.is_none_or(|refusal| refusal < request.place);
+            let makes_sense = matches!(later.method, Method::Bye | Method::Invite) && of_call && is_later;
+            makes_sense && shows_answer && is_accepted()
+        })
     }
 
     /// True if the answer to an INVITE was not captured, and its ACK was: the ACK to a 2xx is a transaction of its own,

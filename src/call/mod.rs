@@ -52,7 +52,7 @@ pub use crate::call::registrations::{Asked, Denied, Granted, Registered, Registr
 pub use crate::call::rings::{Rings, Rung, RungUntil};
 pub use crate::call::soft_states::{Lease, SoftStates};
 pub use crate::call::step::NormalStep;
-pub(crate) use crate::call::step::{back_off_of, is_other_ground};
+pub(crate) use crate::call::step::is_other_ground;
 pub use crate::call::surroundings::{BackOff, DeadPort, Registering, Seen, Surroundings};
 pub use crate::call::timeline::{Decided, Decisions, End, Timeline};
 pub(crate) use crate::call::tracker::names_version;

@@ -70,6 +70,7 @@ impl Call {
         };
         step.or_else(|| self.is_made_good(transaction).then_some(NormalStep::OtherBranchAnswered))
             .or_else(|| self.is_tried_again(transaction, response).then_some(NormalStep::LaterTryAnswered))
+            .or_else(|| self.goes_on_unseen(transaction).then_some(NormalStep::LaterTryAnswered))
     }
 
     /// True if requests of these legs are tries of one client: with one Call-ID, or where it went on under another.
@@ -187,8 +188,7 @@ impl Call {
         self.transactions.iter().filter(|later| later.method == transaction.method).any(|later| {
             let Some(request) = self.request_of(later).filter(|request| request.id > response.id) else { return false };
             let uri = Uri::read(&request.message.request_uri().unwrap_or_default());
-            names_emergency && uri.calls_for_help()
-                || targets.iter().any(|target| target.user == uri.user && target.host == uri.host)
+            names_emergency && uri.calls_for_help() || targets.iter().any(|target| target.is_same_target(&uri))
         })
     }
 

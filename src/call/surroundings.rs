@@ -3,6 +3,7 @@
 //! It is a value: it can be merged (commutative, associative, with [`Surroundings::default`] as identity) and
 //! serialised, so that several runs, or several machines, can put together what each has seen.
 
+mod back_off;
 mod forget;
 mod hops;
 mod seen;
@@ -17,6 +18,7 @@ use crate::call::accepted::Accepted;
 use crate::call::connections::FailedConnections;
 use crate::call::cut_short::CutShort;
 use crate::call::media::Media;
+use crate::call::model::Heard;
 use crate::call::neighbours::Neighbours;
 use crate::call::points::Points;
 use crate::call::registrations::Registrations;
@@ -28,24 +30,10 @@ use crate::net::IcmpCode;
 use crate::sip::first_letters;
 use crate::sparing::make_room;
 
+pub use crate::call::surroundings::back_off::BackOff;
+pub(crate) use crate::call::surroundings::back_off::caller_of;
 pub(crate) use crate::call::surroundings::hops::HopId;
 pub use crate::call::surroundings::seen::Seen;
-
-/// A server asked to be left alone for a while: a 503 with Retry-After (RFC 3261 §21.5.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BackOff {
-    /// The 503.
-    pub place: Place,
-    /// Until when.
-    pub until: Timestamp,
-    /// Whom it asked.
-    pub asked: IpAddr,
-    /// [`call_key`](crate::call::call_key) of the From URI, for a REGISTER: many phones may stand behind one address,
-    /// and only the one that was asked has to wait. 0 for other requests, which one peer sends for many callers.
-    pub of: u64,
-    /// True if Retry-After holds nothing but its number, so that it can be cited by its field.
-    pub is_plain: bool,
-}
 
 /// A row of REGISTERs with one Call-ID: a device keeps its Call-ID as long as it runs (RFC 3261 §10.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -295,13 +283,12 @@ impl Surroundings {
         self.hops.get((from, to))
     }
 
-    /// The request of a server to be left alone that is in force at this moment for this client, the newest of them.
-    /// `of` is [`BackOff::of`].
-    pub fn back_off_in_force(&self, server: IpAddr, client: IpAddr, of: u64, at: Timestamp) -> Option<&BackOff> {
-        let known = self.back_offs.get(&server)?;
-        known.iter().rev().find(|back_off| {
-            back_off.asked == client && back_off.of == of && back_off.place.time < at && at < back_off.until
-        })
+    /// The request of a server to be left alone that is in force for who sends this one, the newest of them.
+    pub fn back_off_in_force(&self, request: &Heard) -> Option<&BackOff> {
+        let (client, at) = (request.path.source, request.place.time);
+        let known = self.back_offs.get(&request.path.destination.ip())?;
+        let is_in_force = |asked: &&BackOff| asked.place.time < at && at < asked.until;
+        known.iter().rev().filter(is_in_force).find(|asked| asked.concerns(client, &request.message))
     }
 
     /// Who registered where.
@@ -498,6 +485,8 @@ mod tests {
                         until: time(at.saturating_add(60)),
                         asked: address(asked),
                         of: 0,
+                        port: 5060,
+                        caller: 0,
                         is_plain: true,
                     };
                     surroundings.note_back_off(address(server), back_off);

@@ -9,6 +9,7 @@ use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::{Pairs, says_words};
 use crate::diagnosis::bound::bound;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::stated::{Limit, limit};
 
 /// What carriers and servers call an account, in lower case.
 const ACCOUNTS: &[&str] = &["account", "subscription", "tenant", "customer"];
@@ -77,10 +78,12 @@ impl Case<'_> {
         told.map(|told| format!("; its {TWILIO} header says \"{told}\"")).unwrap_or_default()
     }
 
-    /// True if a refusal names the state of an account, and not of one that is called.
+    /// True if a refusal names the state of an account, and not of one that is called; or a limit of what may be called
+    /// in a time, to a destination or for money.
     fn names_account(&self, response: &Heard) -> bool {
         let told = response.message.header(TWILIO).unwrap_or(Cow::Borrowed("")).to_lowercase();
-        told.lines().any(is_of_account) || self.words(response).lines().any(is_of_account)
+        let said = self.words(response);
+        told.lines().any(is_of_account) || said.lines().any(is_of_account) || limit(&said) == Some(Limit::Quota)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::call::{Failure, Heard, Transaction, TransactionId, timer};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::words::{length, list, times};
 use crate::net::Undelivered;
 use crate::sip::{NameAddr, StatusCode};
@@ -94,6 +95,24 @@ impl<'a> Case<'a> {
             let last_copy = sent.repeats.iter().rfind(|copy| **copy < until).copied();
             Some(Waited { branch, sent, copies, waited: until.time.since(sent.place.time), last_copy })
         })
+    }
+
+    /// The 408 or 504 that a proxy made of the silence that followed a request which it had carried on: its sender
+    /// waits no longer than until then, whatever the capture still shows (RFC 3261 §16.7).
+    pub(crate) fn given_up_by_proxy(&self, sent: &Heard) -> Option<&'a Heard> {
+        let before = self.call.transaction(self.call.transaction(sent.transaction).upstream?);
+        self.finals(before).find(|told| {
+            let is_timeout = told.message.status().is_some_and(|status| TIMEOUTS.contains(&status.get()));
+            is_timeout && told.place > sent.last_place() && told.path.source.ip() == sent.path.source.ip()
+        })
+    }
+
+    /// How sure it is that a request got no answer: its sender gave up in this capture, or it goes on long enough.
+    pub(crate) fn absence_until_given_up(&self, sent: &Heard) -> Confidence {
+        match self.given_up_by_proxy(sent) {
+            Some(told) => self.absence(sent, told.place.time.since(sent.place.time)),
+            None => self.absence_of_answer(sent),
+        }
     }
 
     /// True if a timeout was not made out of what this branch had answered, but of the silence of another one: a branch

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::call::timer;
 use crate::call::{
-    BackOff, Call, Failure, Granted, Heard, Kind, LinkedBy, Registered, Surroundings, Transaction, TransactionId,
-    back_off_of,
+    BackOff, Call, Failure, Granted, Heard, Kind, LinkedBy, Outcome, Registered, Surroundings, Transaction,
+    TransactionId,
 };
 use crate::capture::{Place, Timestamp};
 use crate::diagnosis::behind::Behind;
@@ -188,7 +188,8 @@ impl<'a> Case<'a> {
             .iter()
             .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
         let says_why = !succeeded && !failure.only_ends_cancelled();
-        (says_why && !self.call.is_answered() && !self.is_unheard(deciding)).then_some(failure)
+        let is_answered = self.call.is_answered() || self.call.outcome == Outcome::Answered;
+        (says_why && !is_answered && !self.is_unheard(deciding)).then_some(failure)
     }
 
     /// True if the client went on repeating a request after its final response, and never acted on it: the response did
@@ -473,9 +474,7 @@ impl<'a> Case<'a> {
     /// A 503 with Retry-After that was in force for the client of a failed request when it was sent.
     pub fn back_off(&self, failure: &Failure) -> Option<&'a BackOff> {
         let request = self.request(failure)?;
-        let (client, server) = (request.path.source.ip(), request.path.destination.ip());
-        let of = back_off_of(&request.message);
-        let asked = self.surroundings.back_off_in_force(server, client, of, request.place.time)?;
+        let asked = self.surroundings.back_off_in_force(request)?;
         let early = asked.until.since(request.place.time);
         let is_kept = early < WHOLE_SECOND && early * 2 < asked.until.since(asked.place.time);
         (!is_kept).then_some(asked)

@@ -5,6 +5,7 @@
 
 use crate::call::Heard;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::stated::waives;
 
 /// Words that speak of the way to the keys, in lower case.
 const KEYS: &[&str] = &[
@@ -66,7 +67,8 @@ impl Case<'_> {
     /// What a response says in words of encrypted media; `None` if nothing, or if it speaks of TLS for the signalling.
     pub(crate) fn of_encryption(&self, response: &Heard) -> Option<OfEncryption> {
         let (of_keys, is_named) = (self.says_any(response, KEYS), self.says_any(response, ENCRYPTION));
-        if !of_keys && !is_named || self.speaks_of_signalling(response) {
+        let is_waived = || waives(&self.words(response), ENCRYPTION);
+        if !of_keys && !is_named || self.speaks_of_signalling(response) || is_waived() {
             return None;
         }
         let is_demanded = self.says_any(response, DEMANDS) && !self.says_any(response, DENIES);

@@ -111,7 +111,7 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
     rejections.retain(|one| is_since(one.refusal.place) && !one.is_of_the_nonce());
     let was_refused = !rejections.is_empty();
     let is_registration = case.call.kind == Kind::Registration;
-    let is_said = case.says_any(response, TOO_OFTEN) || was_refused && case.says_any(response, LOCKED);
+    let is_said = case.states_any(response, TOO_OFTEN) || was_refused && case.states_any(response, LOCKED);
     if !was_refused && !is_said {
         return locked_before(case); // Nothing was wrong before in this call, as far as is known.
     }
@@ -123,7 +123,7 @@ pub(in crate::diagnosis) fn lock<'a>(case: &Case<'a>) -> Option<Lock<'a>> {
         () if is_said => Sign::Said,
         // Where it names another ground, the 403 has rules of its own.
         () if was_refused && is_silent && is_bare && is_registration => Sign::Unasked,
-        () if is_silent || case.says_any(response, OF_CREDENTIALS) => Sign::Again,
+        () if is_silent || case.blames_any(response, OF_CREDENTIALS) => Sign::Again,
         () => return None,
     };
     if sign == Sign::Again {

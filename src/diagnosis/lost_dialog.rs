@@ -86,6 +86,9 @@ impl<'a> Case<'a> {
         if !of_dialog {
             return None;
         }
+        if self.is_of_lost_branch(request) {
+            return None;
+        }
         match self.dialog_with_other_tags(request) {
             Some(dialog) => Some(Why::WrongTags(dialog)),
             None => Some(Why::StateLost),
@@ -130,6 +133,18 @@ impl<'a> Case<'a> {
             })
     }
 
+    /// True if a request is inside an early dialog that was never answered, while another one of the fork was: with that
+    /// answer the early ones end (RFC 3261 §13.2.2.4), and the call goes on in another.
+    fn is_of_lost_branch(&self, request: &Heard) -> bool {
+        let Some(tags) = from_tag(request).zip(to_tag(request)).map(|(from, to)| [from, to]) else { return false };
+        let mut of_call = self.call.dialogs.iter().filter(|dialog| *dialog.call_id == *request.message.call_id());
+        let is_own = |dialog: &&Dialog| {
+            [&dialog.caller_tag, &dialog.callee_tag].into_iter().all(|tag| tags.contains(&tag.into()))
+        };
+        let is_early = of_call.clone().find(is_own).is_some_and(|dialog| dialog.confirmed.is_none());
+        is_early && of_call.any(|dialog| dialog.confirmed.is_some())
+    }
+
     /// A confirmed dialog of the same Call-ID, if none of them has the tags of this request.
     fn dialog_with_other_tags(&self, request: &Heard) -> Option<&'a Dialog> {
         let tags = [from_tag(request)?, to_tag(request)?];
@@ -169,7 +184,7 @@ impl<'a> Case<'a> {
         let earlier = self.call.messages.iter().filter(|heard| heard.id < unknown.request.id);
         if let Some(last) = earlier.map(|heard| heard.last_place().time).max() {
             let idle = unknown.request.place.time.since(last);
-            if idle >= IDLE {
+            if idle >= IDLE && !self.lacks_requests_before(unknown.request) {
                 signs.push(format!("nothing was said in the dialog for {}", crate::diagnosis::words::length(idle)));
             }
         }

@@ -149,6 +149,16 @@ pub(crate) fn names(codecs: &[Codec]) -> Vec<String> {
         .collect()
 }
 
+/// True if two descriptions of audio name the same number of the static table: it stands for one codec, whatever name
+/// `a=rtpmap` gives it (RFC 3551 §6).
+pub(crate) fn share_static(one: &Media, other: &Media) -> bool {
+    let is_static = |format: &&String| format.parse::<u8>().is_ok_and(|number| number < 35 && number != COMFORT_NOISE);
+    one.kind == other.kind && one.formats.iter().filter(is_static).any(|format| other.formats.contains(format))
+}
+
+/// The number of comfort noise in the static table, which is no codec (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
 /// True if both lists hold a codec in common.
 pub(crate) fn intersect(one: &[Codec], other: &[Codec]) -> bool {
     one.iter().any(|codec| other.contains(codec))

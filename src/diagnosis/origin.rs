@@ -17,7 +17,7 @@ use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::platform::{Platform, own_name};
 use crate::diagnosis::targets::address;
 use crate::diagnosis::words::{is_private, length, list};
-use crate::sip::StatusCode;
+use crate::sip::{StatusCode, auth};
 use crate::untrusted::Untrusted;
 
 /// Round trips that are shorter than this say nothing: hosts beside each other are asked as fast.
@@ -73,7 +73,7 @@ pub struct Rewritten {
 /// Where the response came from that failed this call. `None` if none did.
 pub(crate) fn origin(case: &Case<'_>, cause: Option<&Finding>) -> Option<Origin> {
     let outer = case.outer_failure()?;
-    let arose = decided_by(case, case.failure()?);
+    let arose = decided_by(case, where_challenged(case, case.failure()?));
     let response = case.response(arose);
     let (made_by, confidence, mut grounds) = weighed(case, arose, response, cause);
     let is_told = warning(case, response).is_some_and(|(.., ground)| grounds.contains(&ground));
@@ -110,6 +110,15 @@ fn decided_by<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {
     let before = transaction.upstream.filter(|_| case.is_own_cancel(transaction));
     let told = before.and_then(|before| case.call.failures.iter().find(|failure| failure.transaction == before));
     told.filter(|told| told.status != arose.status).unwrap_or(arose)
+}
+
+/// A challenge on the hop on which its nonce is seen first: a proxy passes it on.
+fn where_challenged<'a>(case: &Case<'a>, arose: &'a Failure) -> &'a Failure {
+    let response = case.response(arose);
+    let challenge = auth::challenges(&response.message).first().filter(|_| arose.status.is_challenge());
+    let made = challenge.map(|challenge| case.challenger(response, challenge).id);
+    let inner = made.and_then(|made| case.call.failures.iter().find(|failure| failure.response == made));
+    inner.unwrap_or(arose)
 }
 
 /// What one sign says of who made a response, how sure, and why.

@@ -9,11 +9,12 @@ use std::net::SocketAddr;
 use crate::call::Heard;
 use crate::capture::Place;
 use crate::diagnosis::targets::{CONTACT, DEFAULT_PORT, RECORD_ROUTE};
-use crate::diagnosis::words::{is_private, source_field};
+use crate::diagnosis::words::{is_private, network_of, source_field};
 use crate::diagnosis::{Case, Finding, Role};
 use crate::sip::{NameAddr, Uri};
 
-/// A Contact or Record-Route with a private address, in a message that came from a public one.
+/// A Contact or Record-Route with a private address, in a message that came from a public one, or from a private one
+/// of another network.
 pub(crate) struct PrivateContact {
     /// The header that holds it.
     header: &'static str,
@@ -37,9 +38,9 @@ struct Naming {
 
 impl Case<'_> {
     /// The message that gave the destination of a request as its Contact, or as its Record-Route if the request goes
-    /// there by its Route, if that is a private address and the message came from a public one: the first of the call,
-    /// or the last REGISTER of that very Contact. What a dialog or a registrar keeps of it leads nowhere (RFC 5626 §1,
-    /// RFC 3581).
+    /// there by its Route, if that is a private address and the message came from another network: the first of the
+    /// call, or the last REGISTER of that very Contact. What a dialog or a registrar keeps of it leads nowhere (RFC 5626
+    /// §1, RFC 3581).
     pub(crate) fn private_contact(&self, request: &Heard) -> Option<PrivateContact> {
         let named = request.path.destination;
         if !is_private(named.ip()) {
@@ -48,7 +49,7 @@ impl Case<'_> {
         let is_named =
             |uri: &Uri| uri.host.parse() == Ok(named.ip()) && uri.port.unwrap_or(DEFAULT_PORT) == named.port();
         let leads_there = |naming: &Naming| {
-            naming.place < request.place && !is_private(naming.source.ip()) && is_named(&Uri::read(&naming.uri))
+            naming.place < request.place && self.is_elsewhere(named, naming.source) && is_named(&Uri::read(&naming.uri))
         };
         let routes = request.message.headers("Route");
         let by_route = routes.first().is_some_and(|first| is_named(&NameAddr::read(first).parsed()));
@@ -58,6 +59,13 @@ impl Case<'_> {
         let naming =
             of_call().or_else(|| if by_route { None } else { self.contact_registered(request, leads_there) })?;
         Some(PrivateContact { header, named, naming })
+    }
+
+    /// True if a message came from outside the network of the private address that it names: from a public address, or
+    /// from another kind of private ones, where nothing ever came from the address itself.
+    fn is_elsewhere(&self, named: SocketAddr, source: SocketAddr) -> bool {
+        let is_heard = || self.call.messages.iter().any(|heard| heard.path.source.ip() == named.ip());
+        !is_private(source.ip()) || network_of(source.ip()) != network_of(named.ip()) && !is_heard()
     }
 
     /// The last REGISTER with such a Contact for the user of a request: many phones behind many NATs have the same

@@ -9,6 +9,7 @@ use crate::call::{Heard, Kind};
 use crate::catalogue::{Pairs, q850};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Finding;
+use crate::diagnosis::stated::{Ground, Limit, blames_any, ground, limit, states_any};
 use crate::sip::{HeaderName, Reason, Warning, q850_header};
 
 /// Codes by which a callee refuses a call, with the Q.850 causes that stand for them (RFC 3398 §8.2.6.1).
@@ -240,12 +241,35 @@ impl Case<'_> {
     pub(crate) fn what_is_full(&self, heard: &Heard) -> Option<Full> {
         let said = self.words(heard);
         let mut words = said.split(|letter: char| !letter.is_alphanumeric());
-        let is_full = words.any(|word| word == "full") || said.contains("number of participants");
+        let says_full = words.any(|word| word == "full") && states_any(&said, &["full"]);
+        let is_full = says_full || said.contains("number of participants");
         let names = |known: &&(&str, Full)| said.contains(known.0);
         FULL.iter().find(names).filter(|_| is_full && self.call.kind == Kind::Call).map(|(_, full)| *full)
     }
 
-    /// True if a response says one of these words, given in lower case.
+    /// True if a response states one of these, given in lower case, and does not deny it: that it is overloaded, or that
+    /// a limit is reached.
+    pub(crate) fn states_any(&self, heard: &Heard, words: &[&str]) -> bool {
+        states_any(&self.words(heard), words)
+    }
+
+    /// True if a response finds fault with one of these things, given in lower case, and does not say that it is in
+    /// order: a password, the number of the caller.
+    pub(crate) fn blames_any(&self, heard: &Heard, words: &[&str]) -> bool {
+        blames_any(&self.words(heard), words)
+    }
+
+    /// The ground that a response states in so many words.
+    pub(crate) fn ground_said(&self, heard: &Heard) -> Option<Ground> {
+        ground(&self.words(heard))
+    }
+
+    /// The kind of limit that a response says to be reached.
+    pub(crate) fn limit_said(&self, heard: &Heard) -> Option<Limit> {
+        limit(&self.words(heard))
+    }
+
+    /// True if a response speaks of one of these, given in lower case, whatever it says of it.
     pub fn says_any(&self, heard: &Heard, words: &[&str]) -> bool {
         let said = self.words(heard);
         if said.is_empty() {

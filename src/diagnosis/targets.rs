@@ -73,6 +73,21 @@ impl FirstHop {
         }
     }
 
+    /// What a response asks of the one who got it on this hop: what the request there had of Record-Route is of proxies
+    /// that lie before its sender, or of itself.
+    pub(crate) fn after(response: &Heard, request: Option<&Heard>) -> Option<FirstHop> {
+        let known = request.map_or(0, |request| request.message.headers(RECORD_ROUTE).len());
+        if known == 0 || response.message.is_cut() {
+            return FirstHop::named_in(response);
+        }
+        let mut recorded = response.message.headers(RECORD_ROUTE);
+        recorded.truncate(recorded.len().saturating_sub(known));
+        match recorded.pop() {
+            Some(value) => Some(FirstHop::read(RECORD_ROUTE, &value)),
+            None => FirstHop::contact_of(response),
+        }
+    }
+
     /// The first Contact of a message, whatever stays in the path.
     pub(crate) fn contact_of(heard: &Heard) -> Option<FirstHop> {
         Some(FirstHop::read(CONTACT, &heard.message.headers(CONTACT).into_iter().next()?))

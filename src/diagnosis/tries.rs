@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::call::{Heard, Leg, Transaction};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Role;
 use crate::sip::auth::{self, Challenge, Credentials};
 use crate::sip::digest::DigestFit;
 use crate::sip::{Message, StatusCode, Uri};
@@ -146,24 +147,48 @@ impl<'a> Case<'a> {
             .find(|heard| auth::challenges(&heard.message).iter().any(|one| is_given(&one.nonce)))
     }
 
-    /// Why a challenge ended the call although credentials were shown: the last credentials that a 401 or 407 refused.
-    /// `None` if the call did not end by a challenge, or no credentials were shown to the challenger.
+    /// Why a challenge ended the call although credentials were shown: the last credentials that a 401 or 407 refused,
+    /// those of the client, or of a proxy that answers challenges itself. `None` if the call did not end by a challenge,
+    /// or no credentials were shown to the challenger.
     pub fn rejection(&self) -> Option<Rejection<'a>> {
         self.challenge()?;
         let tries = self.tries();
-        let last = tries.iter().rposition(|one| {
-            one.is_challenged()
-                && one.challenges().iter().any(|challenge| {
-                    one.for_challenger(challenge).any(|shown| !was_accepted(&tries, one, shown, challenge))
-                })
-        })?;
-        self.rejection_of(&tries, last)
+        let last = |tries: &[Try<'a>]| {
+            let last = tries.iter().rposition(|one| {
+                one.is_challenged()
+                    && one.challenges().iter().any(|challenge| {
+                        one.for_challenger(challenge).any(|shown| !was_accepted(tries, one, shown, challenge))
+                    })
+            })?;
+            self.rejection_of(tries, last)
+        };
+        last(&tries).or_else(|| last(&self.tries_of_proxy(&tries)))
     }
 
-    /// Every refusal of credentials of the deciding request, in order.
+    /// Every refusal of credentials of the deciding request, in order, on the hop of the client and then behind it.
     pub fn rejections(&self) -> Vec<Rejection<'a>> {
         let tries = self.tries();
-        (0..tries.len()).filter_map(|at| self.rejection_of(&tries, at)).collect()
+        let behind = self.tries_of_proxy(&tries);
+        let rows = [tries, behind];
+        rows.iter().flat_map(|tries| (0..tries.len()).filter_map(|at| self.rejection_of(tries, at))).collect()
+    }
+
+    /// The tries on the hop behind, without those whose credentials the proxy only passes on: what is left is challenged
+    /// there, and answered by the proxy itself, as one does that speaks for its clients to a trunk (RFC 3261 §22.3).
+    fn tries_of_proxy(&self, tries: &[Try<'a>]) -> Vec<Try<'a>> {
+        let is_known = |nonce: &str| tries.iter().flat_map(Try::credentials).any(|known| known.nonce == nonce);
+        let is_own = |one: &Try<'_>| !one.credentials().iter().any(|shown| is_known(&shown.nonce));
+        let behind = tries.iter().flat_map(|one| self.call.downstream_of(one.transaction.id));
+        let mut own: Vec<Try<'a>> = behind.filter_map(|known| self.read_try(known)).filter(is_own).collect();
+        own.sort_by_key(|one| one.request.id);
+        own
+    }
+
+    /// Who showed credentials: the client, or a proxy before which they are not seen.
+    pub(crate) fn role_of_shower(&self, rejection: &Rejection<'a>) -> Role {
+        let nonce = &rejection.credentials.nonce;
+        let shows = |heard: &Heard| auth::credentials(&heard.message).iter().any(|shown| shown.nonce == *nonce);
+        self.role_of_sender(self.first_with(rejection.request, shows))
     }
 
     fn rejection_of(&self, tries: &[Try<'a>], at: usize) -> Option<Rejection<'a>> {

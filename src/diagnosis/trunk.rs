@@ -2,11 +2,46 @@
 
 use std::net::SocketAddr;
 
-use crate::call::Heard;
+use crate::call::{Failure, Heard};
+use crate::catalogue::q850;
 use crate::diagnosis::announced::Told;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Finding;
+use crate::diagnosis::case::{Case, SOON};
+use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::rule::Rule;
+use crate::diagnosis::stated::{Ground, states_any, states_of};
+use crate::diagnosis::words::length;
+use crate::sip::Reason;
+
+/// What a server says that failed, or could not reach what it needs.
+const FAILED: &[&str] = &[
+    "out of order",
+    "lost",
+    "fail",
+    "fault",
+    "error",
+    "unreachable",
+    "not reachable",
+    "no route",
+    "not found",
+    "timed out",
+    "timeout",
+    "disconnected",
+    "suspended",
+    "disabled",
+    "no response",
+    "not responding",
+];
+
+/// True if a refusal says, in words, that a trunk or line behind its sender does not work.
+pub(crate) fn says_trunk_is_down(case: &Case<'_>, response: &Heard) -> bool {
+    case.ground_said(response) == Some(Ground::TrunkDown)
+}
+
+/// True if a refusal says, in words, that something failed or is not there: not that its sender has too much to do.
+pub(crate) fn says_failed(case: &Case<'_>, response: &Heard) -> bool {
+    let said = case.words(response);
+    !said.is_empty() && (states_any(&said, FAILED) || states_of(&said, &["down"], &["down"]))
+}
 
 /// A call that was refused with one of a rule's causes.
 pub(crate) struct Refusal<'a> {
@@ -27,14 +62,35 @@ pub(crate) fn refusal<'a>(case: &Case<'a>, rule: &Rule, causes: &[(u32, &str)]) 
     let told = case.told(response)?;
     let (_, meaning) = causes.iter().find(|(known, _)| *known == told.cause)?;
     let responder = response.path.source;
+    let doubt = doubt(case, failure, told);
     let because = format!(
-        "{responder} refused the call to \"{}\" with {}: {meaning}.",
+        "{responder} refused the call to \"{}\" with {}: {meaning}.{}",
         case.callee(failure),
-        told.beside(failure.status)
+        told.beside(failure.status),
+        doubt.as_deref().unwrap_or_default()
     );
-    let finding = Finding::of(rule, told.confidence())
+    let confidence = if doubt.is_some() { Confidence::Likely } else { told.confidence() };
+    let finding = Finding::of(rule, confidence)
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response)
         .because(because);
     Some(Refusal { finding, response, responder, told })
+}
+
+/// What speaks against it that the trunk lacked something, as a sentence: the call had got through it and rang, or the
+/// text of the Reason is the name of another cause.
+fn doubt(case: &Case<'_>, failure: &Failure, told: Told<'_>) -> Option<String> {
+    let response = case.response(failure);
+    let alerting = case.alerting(failure.transaction);
+    // A gateway may ring while it dials.
+    let rang = alerting.filter(|rang| response.place.time.since(rang.place.time) > SOON);
+    if let Some(rang) = rang {
+        let rung = length(response.place.time.since(rang.place.time));
+        return Some(format!(" The call had got through before, and rang for {rung}: it was lost while it rang."));
+    }
+    let is_told = |reason: &&Reason| reason.q850() == Some(told.cause);
+    let text = case.reasons(told.bearer).iter().find(is_told)?.text.as_deref()?;
+    let is_name = |cause: &u8| q850(*cause).is_some_and(|known| known.name.eq_ignore_ascii_case(text.trim()));
+    let other = (1..=127).find(is_name).filter(|other| u32::from(*other) != told.cause)?;
+    Some(format!(" The text of its Reason is {text:?}, the name of cause {other}: one of the two is not meant."))
 }

@@ -139,6 +139,41 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// A range of private addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// 10/8.
+    Ten,
+    /// 172.16/12.
+    Sixteen,
+    /// 192.168/16.
+    Home,
+    /// 100.64/10 (RFC 6598).
+    CarrierGrade,
+    /// 169.254/16 and fe80::/10.
+    LinkLocal,
+    /// fc00::/7.
+    UniqueLocal,
+}
+
+/// The range of a private address: within one of them there may be routes, and nothing is said.
+pub(crate) fn network_of(address: IpAddr) -> Option<Network> {
+    if !is_private(address) {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(address) => match address.octets()[0] {
+            10 => Network::Ten,
+            172 => Network::Sixteen,
+            192 => Network::Home,
+            100 => Network::CarrierGrade,
+            _ => Network::LinkLocal,
+        },
+        IpAddr::V6(address) if address.is_unique_local() => Network::UniqueLocal,
+        IpAddr::V6(_) => Network::LinkLocal,
+    })
+}
+
 /// True of a 180: of the provisional responses only it says that a device rings (RFC 3261 §21.1.2). A 183 may go with
 /// an announcement.
 pub(crate) fn alerts(provisional: &Heard) -> bool {

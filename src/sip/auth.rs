@@ -1,5 +1,7 @@
 //! Digest challenges and credentials (RFC 7616, RFC 3261 §22).
 
+use std::borrow::Cow;
+
 use crate::sip::header::HeaderName;
 use crate::sip::message::Message;
 use crate::sip::value::Parameters;
@@ -77,22 +79,62 @@ pub fn credentials<'a>(message: &'a Message<'_>) -> &'a [Credentials] {
 }
 
 fn every<T>(message: &Message<'_>, headers: [&'static str; 2], read: fn(&'static str, &str) -> T) -> Vec<T> {
-    let lines = |header| message.header_lines(header).map(move |line| read(header, &line));
+    let lines = |header| {
+        let of_line =
+            move |line: Cow<'_, str>| each_of(&line).into_iter().map(|one| read(header, &one)).collect::<Vec<_>>();
+        message.header_lines(header).flat_map(of_line)
+    };
     headers.into_iter().flat_map(lines).collect()
+}
+
+/// The challenges, or the credentials, of one line: RFC 3261 §7.3.1 wants a line for each, and some libraries join them
+/// by commas as HTTP does (RFC 7235 §4.1).
+fn each_of(line: &str) -> Vec<Cow<'_, str>> {
+    let is_space = |c: char| c.is_ascii_whitespace();
+    let begins = |part: &str| {
+        let scheme_and_name = part.split_once('=').and_then(|(before, _)| before.trim().split_once(is_space));
+        scheme_and_name.is_some_and(|(scheme, name)| is_token(scheme) && is_token(name.trim_start()))
+    };
+    let mut parts = crate::sip::value::split_list(line);
+    let first = parts.next().unwrap_or_default();
+    if !parts.clone().any(begins) {
+        return vec![Cow::Borrowed(line)];
+    }
+    parts
+        .fold(vec![first.to_owned()], |mut each, part| {
+            match each.last_mut().filter(|_| !begins(part)) {
+                Some(last) => {
+                    last.push_str(", ");
+                    last.push_str(part);
+                }
+                None => each.push(part.to_owned()),
+            }
+            each
+        })
+        .into_iter()
+        .map(Cow::Owned)
+        .collect()
+}
+
+/// True for the name of a scheme or of a parameter (RFC 3261 §25.1), of the letters that those in use have.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A parameter of a challenge or of credentials as it was sent, quotes included: what Wireshark shows in
 /// `sip.auth.realm` and its like. `header` is the long name, `nonce` tells which of several lines is meant.
 pub fn as_sent(message: &Message<'_>, header: &str, nonce: &str, name: &str) -> Option<String> {
     message.header_lines(header).find_map(|line| {
-        let (_, parameters) = scheme_and_parameters(&line);
-        if parameters.get("nonce").unwrap_or_default() != nonce {
-            return None;
-        }
-        let (_, rest) = line.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-        crate::sip::value::split_list(rest).find_map(|part| {
-            let (known, value) = part.split_once('=')?;
-            known.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        each_of(&line).into_iter().find_map(|one| {
+            let (_, parameters) = scheme_and_parameters(&one);
+            if parameters.get("nonce").unwrap_or_default() != nonce {
+                return None;
+            }
+            let (_, rest) = one.trim().split_once(|c: char| c.is_ascii_whitespace())?;
+            crate::sip::value::split_list(rest).find_map(|part| {
+                let (known, value) = part.split_once('=')?;
+                known.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
         })
     })
 }
@@ -141,6 +183,17 @@ fn read_credentials(header: &'static str, line: &str) -> Credentials {
 mod tests {
     use super::*;
     use crate::sip::message::Cut;
+
+    #[test]
+    fn challenges_that_are_joined_by_a_comma_are_several() {
+        let line = "Digest realm=\"a, Basic b=\", algorithm=SHA-256, qop=\"auth\", Digest realm=\"a\", algorithm=MD5";
+        let each = each_of(line);
+        assert_eq!(each, [&line[..line.find(", Digest").unwrap()], "Digest realm=\"a\", algorithm=MD5"]);
+        let one = "Digest username=\"x\", uri=\"sip:a b=c\", nc=00000001";
+        assert_eq!(each_of(one), [one]);
+        let no_parameter = "Digest a, b \u{c} c, d e, f $g=h, i j=k";
+        assert_eq!(each_of(no_parameter), ["Digest a, b \u{c} c, d e, f $g=h", "i j=k"]);
+    }
 
     #[test]
     fn challenge_and_credentials_are_read() {

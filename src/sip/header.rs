@@ -8,6 +8,7 @@ pub enum HeaderName {
     Accept,
     AlertInfo,
     Allow,
+    AllowEvents,
     AuthenticationInfo,
     Authorization,
     CallId,
@@ -60,7 +61,7 @@ pub enum HeaderName {
 }
 
 /// Long name, compact form (empty: none), our name.
-const NAMES: [(&str, &str, HeaderName); 50] = [
+const NAMES: [(&str, &str, HeaderName); 51] = [
     ("To", "t", HeaderName::To),
     ("Via", "v", HeaderName::Via),
     ("CSeq", "", HeaderName::CSeq),
@@ -95,6 +96,7 @@ const NAMES: [(&str, &str, HeaderName); 50] = [
     ("Referred-By", "b", HeaderName::ReferredBy),
     ("Retry-After", "", HeaderName::RetryAfter),
     ("Unsupported", "", HeaderName::Unsupported),
+    ("Allow-Events", "u", HeaderName::AllowEvents),
     ("Content-Type", "c", HeaderName::ContentType),
     ("History-Info", "", HeaderName::HistoryInfo),
     ("Max-Forwards", "", HeaderName::MaxForwards),

@@ -62,6 +62,21 @@ const STATIC: &[(&str, &str, u32)] = &[
     ("34", "H263", 90_000),
 ];
 
+/// Names that software gives to G.729: its annexes A and B are the same format in RTP, and have no name of their own (RFC
+/// 3551 §4.5.6).
+const OF_G729: [&str; 5] = ["G729A", "G729B", "G729AB", "G729R8", "G729BR8"];
+
+/// An encoding name in upper case, as RFC 3551 spells it where software spells it otherwise.
+fn known_name(name: &str) -> String {
+    let name = name.to_ascii_uppercase();
+    let plain = name.replace('.', "");
+    match plain.as_str() {
+        plain if OF_G729.contains(&plain) || plain == "G729" => "G729".to_owned(),
+        _ if name.starts_with("G.") => plain,
+        _ => name,
+    }
+}
+
 /// Media that are kept of one description.
 const MOST_MEDIA: usize = 64;
 /// Attributes that are kept of one medium.
@@ -207,7 +222,7 @@ impl Media {
         if let Some(encoding) = mapped {
             let mut parts = encoding.split('/');
             return Codec {
-                name: parts.next().unwrap_or_default().to_ascii_uppercase(),
+                name: known_name(parts.next().unwrap_or_default()),
                 clock: parts.next().and_then(|clock| clock.parse().ok()).unwrap_or(0),
                 channels: parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1),
             };
@@ -238,6 +253,20 @@ mod tests {
         assert_eq!(audio.main_codecs().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["PCMU", "OPUS"]);
         assert_eq!((sdp.address_of(video), sdp.direction_of(video)), ("2001:db8::1", "inactive"));
         assert_eq!(sdp.origin_key().as_deref(), Some("- 1234 192.0.2.1"));
+    }
+
+    #[test]
+    fn annexes_of_g729_are_one_codec() {
+        let codecs = |name: &str| {
+            let sdp = Sdp::read(format!("v=0\r\nm=audio 8 RTP/AVP 18\r\na=rtpmap:18 {name}/8000/1\r\n").as_bytes());
+            sdp.map(|sdp| sdp.media[0].codecs())
+        };
+        for name in ["G729A", "g729b", "G.729", "G.729AB", "G729"] {
+            assert_eq!(codecs(name), codecs("G729"), "{name}");
+        }
+        for name in ["G729D", "G729E", "G7291", "PCMU"] {
+            assert_ne!(codecs(name), codecs("G729"), "{name}");
+        }
     }
 
     #[test]

@@ -175,6 +175,8 @@ const TAP_WINDOW_NS: i64 = 10_000_000;
 const SAME_ID_WINDOW_NS: i64 = 1_000_000_000;
 /// An ICMP error comes this soon after the packet it quotes.
 const ICMP_WINDOW: Duration = Duration::from_secs(5);
+/// Letters that tell the method of a request, or the code of a response.
+const START: usize = "SIP/2.0 200".len();
 /// Steps of a call up to which those of one branch are looked for among all.
 const FEW_STEPS: usize = 32;
 /// ICMP errors kept of one call.
@@ -464,13 +466,30 @@ impl Log {
     }
 
     /// Takes in an ICMP error that quotes one of its messages.
-    pub(crate) fn hear_icmp(&mut self, error: &IcmpError<'_>, quoted: Path) {
-        let sent = self.entries.iter().enumerate().rev().find(|(_, entry)| {
-            self.path(entry.way)
-                .is_some_and(|path| path.source == quoted.source && path.destination == quoted.destination)
-                && error.place.time.since(entry.place.time) <= ICMP_WINDOW
-        });
-        let Some((index, entry)) = sent else { return };
+    pub(crate) fn hear_icmp(&mut self, error: &IcmpError<'_>, quoted: Path, pool: &Pool) {
+        let sent = || {
+            self.entries.iter().enumerate().rev().filter(|(_, entry)| {
+                self.path(entry.way)
+                    .is_some_and(|path| path.source == quoted.source && path.destination == quoted.destination)
+                    && error.place.time.since(entry.place.time) <= ICMP_WINDOW
+            })
+        };
+        // What is quoted of the packet tells which it was, be it changed a little on its way; a router need not quote
+        // any of it (RFC 792).
+        let is_quoted = |entry: &Entry, most: usize| {
+            let original = match entry.what {
+                What::Copy(of) => self.entries.get(of.0 as usize),
+                What::Message { .. } => Some(entry),
+            };
+            let bytes = original.map(|original| original.bytes(pool)).unwrap_or_default();
+            bytes.iter().zip(error.quoted_bytes).take(most).all(|(one, other)| one == other)
+        };
+        let is_other = Message::read(error.quoted_bytes, Cut::Missing(0)).is_some();
+        let found = sent()
+            .find(|(_, entry)| is_quoted(entry, usize::MAX))
+            .or_else(|| sent().find(|(_, entry)| is_quoted(entry, START)))
+            .or_else(|| sent().next().filter(|_| !is_other));
+        let Some((index, entry)) = found else { return };
         let original = match entry.what {
             What::Copy(of) => of,
             What::Message { .. } => EntryId(index as u32),

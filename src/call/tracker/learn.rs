@@ -14,7 +14,7 @@ use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
 use crate::call::step::names_other_ground;
-use crate::call::surroundings::{BackOff, Registering};
+use crate::call::surroundings::{BackOff, Registering, caller_of};
 use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
@@ -109,7 +109,9 @@ impl Tracker {
         let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
         let of = crate::call::step::back_off_of(message);
         let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
-        let back_off = BackOff { place: arrival.place, until, asked: arrival.path.destination.ip(), of, is_plain };
+        let client = arrival.path.destination;
+        let (asked, port, caller) = (client.ip(), client.port(), caller_of(message));
+        let back_off = BackOff { place: arrival.place, until, asked, of, port, caller, is_plain };
         self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 

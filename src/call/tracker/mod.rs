@@ -347,7 +347,7 @@ impl Tracker {
         let on_path = || Some(self.last_on_path.get(&self.ends(quoted.source, quoted.destination))?.index);
         let index = by_call_id.or_else(|| on_path().filter(|_| !is_of_other));
         if let Some(open) = index.and_then(|index| self.open.get_mut(index as usize)).and_then(Option::as_deref_mut) {
-            open.log.hear_icmp(error, quoted);
+            open.log.hear_icmp(error, quoted, &self.pool);
             return index.map_or((), |index| self.consider_a_word(index));
         }
         if quoted.transport.is_reliable() {

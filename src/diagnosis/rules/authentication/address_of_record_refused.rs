@@ -35,6 +35,9 @@ rule! {
 pub(in crate::diagnosis::rules) const OF_NUMBER: &[&str] =
     &["contacts", "bindings", "registrations", "max_contacts", "devices"];
 
+/// Words of a registrar that wants the request to come another way.
+pub(in crate::diagnosis::rules) const OF_TRANSPORT: &[&str] = &["tls", "transport", "tcp", "udp", "sips", "encrypted"];
+
 /// A header of Kamailio and OpenSIPS.
 const ERROR: &str = "P-Registrar-Error";
 
@@ -90,6 +93,9 @@ impl<'a> Refused<'a> {
         if with_credentials && matches!(code, 403 | 483) || lock(case).is_some() {
             return None;
         }
+        if code == 403 && case.blames_any(response, OF_TRANSPORT) {
+            return None; // It speaks of the way, and not of the address: `refused-by-policy`.
+        }
         let address = request.message.to()?;
         Some(Refused { case, failure, request, response, address, with_credentials })
     }
@@ -135,6 +141,9 @@ impl<'a> Refused<'a> {
         match self.code() {
             404 | 604 => format!("it does not know the user \"{user}\" in the domain \"{}\"", uri.host),
             503 => format!("it has as many contacts of \"{user}\" as it allows, and its P-Registrar-Error says so"),
+            403 if self.case.says_any(self.response, OF_NUMBER) => {
+                format!("it has as many contacts of \"{user}\" as it allows, by its own words")
+            }
             403 => format!("it does not let {} register this address", self.request.path.source.ip()),
             _ => "the REGISTER was passed on too often".to_owned(),
         }

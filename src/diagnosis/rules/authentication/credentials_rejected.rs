@@ -24,10 +24,11 @@ rule! {
     /// ## Evidence
     /// 401 or 407 with a realm and a nonce; the same request again with credentials for that realm and that nonce, an
     /// algorithm that was offered and a URI that fits; again 401 or 407 for the same realm, without `stale=true` and
-    /// without a word of the nonce. Or a 403 after such refusals: to a REGISTER that shows no credentials any more, or
-    /// to a request that shows those of the same user again, where it names nothing else; or to a call without
-    /// credentials, soon after the REGISTER of its caller had got the same so. Or a 403 whose words speak of
-    /// too many of them: the server has locked the client or its account.
+    /// without a word of the nonce: of the client, or of a proxy that answers the challenges of the next hop itself. Or
+    /// a 403 after such refusals: to a REGISTER that shows no credentials any more, or to a request that shows those of
+    /// the same user again, where it names nothing else; or to a call without credentials, soon after the REGISTER of
+    /// its caller had got the same so. Or a 403 whose words speak of too many of them: the server has locked the client
+    /// or its account.
     ///
     /// ## How to fix
     /// Set the same secret on both sides, for the authentication user that the request shows.
@@ -191,7 +192,7 @@ fn again(
          or the user name is not the one the server knows{or}.",
         times(u32::try_from(rejections.len()).unwrap_or(u32::MAX)),
     );
-    let mut finding = finding.because(because).fix(enter_anew(user, server)).fix(check_user(user));
+    let mut finding = finding.because(because).fix(enter_anew(user, "the client", server)).fix(check_user(user));
     if let Some(step) = case.setting(Topic::Password, response) {
         finding = finding.fix(step.replace("{user}", user).replace("{realm}", realm));
     }
@@ -282,7 +283,7 @@ fn opening(case: &Case<'_>) -> Option<Finding> {
     }
     let finding = Finding::of(&RULE, if is_proven { Confidence::Proven } else { Confidence::Likely })
         .explains(rejection.refusal.message.status())
-        .sender(Role::Uac, rejection.request);
+        .sender(case.role_of_shower(&rejection), rejection.request);
     if !case.wants_words() {
         return Some(finding);
     }
@@ -330,7 +331,11 @@ fn advised_for_client(case: &Case<'_>, finding: Finding, rejection: &Rejection<'
         ));
     }
     let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
-    let finding = finding.fix(enter_anew(user, server)).fix(match !from.is_empty() && from != *user {
+    let holder = match case.role_of_shower(rejection) {
+        Role::Proxy => format!("{}, which answers the challenges itself", rejection.request.path.source),
+        _ => "the client".to_owned(),
+    };
+    let finding = finding.fix(enter_anew(user, &holder, server)).fix(match !from.is_empty() && from != *user {
         true => format!(
             "Check that \"{user}\" is the authentication user: From shows \"{from}\", and the server may expect that \
              name."
@@ -343,8 +348,8 @@ fn advised_for_client(case: &Case<'_>, finding: Finding, rejection: &Rejection<'
     }
 }
 
-fn enter_anew(user: &str, server: SocketAddr) -> String {
-    format!("Enter the secret of \"{user}\" anew on the client, and compare it with that on {server}.")
+fn enter_anew(user: &str, holder: &str, server: SocketAddr) -> String {
+    format!("Enter the secret of \"{user}\" anew on {holder}, and compare it with that on {server}.")
 }
 
 fn check_user(user: &str) -> String {

@@ -132,7 +132,7 @@ pub(in crate::diagnosis) fn accepted(case: &Case<'_>, failure: &Failure) -> Opti
     let (asked, response) = (asked?, case.response(failure));
     let shown = refused.credentials().first()?;
     // In words of the account or its credentials the server says what is wrong with them.
-    let is_doubted = case.says_any(response, OF_CREDENTIALS)
+    let is_doubted = case.blames_any(response, OF_CREDENTIALS)
         || case.says_any(response, ACCOUNT)
         || matches!(case.digest_fit(refused.request, &shown.username), Some((DigestFit::Differs, _)));
     // A registration is refused for its secret more often than for anything else, and that may change at any time.
@@ -242,7 +242,7 @@ impl<'a> Refused<'a> {
             return None; // Calls are refused for what the account may do: `refused-by-policy`.
         }
         let response = case.response(failure);
-        let names_credentials = case.says_any(response, OF_CREDENTIALS);
+        let names_credentials = case.blames_any(response, OF_CREDENTIALS);
         let names_account = case.says_any(response, ACCOUNT);
         let names_policy = case.says_any(response, POLICY) && !names_credentials && !names_account;
         if is_behind(case, failure)
@@ -307,7 +307,7 @@ impl<'a> Refused<'a> {
 
     /// True if it says that the account is locked.
     fn is_locked(&self) -> bool {
-        self.case.says_any(self.response, LOCKED)
+        self.case.states_any(self.response, LOCKED)
     }
 
     /// The other device whose REGISTERs for the same user this server refused just before, for their credentials.

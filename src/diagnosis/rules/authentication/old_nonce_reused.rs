@@ -59,7 +59,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// nonce was an old one: always, or since the client stopped to take new ones.
 fn old_ones(case: &Case<'_>, last: &Rejection<'_>) -> Option<(usize, usize)> {
     let rejections = case.rejections();
-    let is_answer = |one: &&Rejection<'_>| one.asked.is_some() && one.credentials.realm == last.credentials.realm;
+    let tries = case.tries();
+    // Where a try is missing before one whose nonce nothing in the capture gave, so is the challenge that gave it.
+    let is_missed = |one: &Rejection<'_>| {
+        let shown = tries.iter().find(|known| known.request.id == one.request.id);
+        shown.is_some_and(|shown| case.asked_with_nonce_of(shown).is_none()) && case.lacks_requests_before(one.request)
+    };
+    let is_answer = |one: &&Rejection<'_>| {
+        one.asked.is_some() && one.credentials.realm == last.credentials.realm && !is_missed(one)
+    };
     let answers: Vec<&Rejection<'_>> = rejections.iter().filter(is_answer).collect();
     let old = answers.iter().rev().take_while(|one| !one.has_newest_nonce()).count();
     let is_of_client = old > 0 && (old == answers.len() || old >= 2);

@@ -1,4 +1,4 @@
-use crate::call::{Heard, Kind, NormalStep};
+use crate::call::{Heard, Kind, NormalStep, call_key};
 use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -63,6 +63,20 @@ impl<'a> Brief<'a> {
         Brief { case, request, response, minimum, asked: asked(request), every: every_interval(case) }
     }
 
+    /// True if the same client sent a REGISTER later whose number shows that one between them is missing: that may have
+    /// asked for more.
+    fn lacks_next_try(&self) -> bool {
+        let Some(own) = self.request.message.cseq().map(|cseq| cseq.number) else { return false };
+        let Some(uri) = self.request.message.to().map(|to| to.parsed()) else { return false };
+        let device = call_key(self.request.message.call_id());
+        let known = self.case.surroundings.registrations().of(uri.bare_user(), &uri.host);
+        known.is_some_and(|known| {
+            known.asked.iter().any(|later| {
+                later.place > self.response.place && later.device == device && later.cseq > own.saturating_add(1)
+            })
+        })
+    }
+
     fn lacks_minimum(&self) -> bool {
         self.minimum.is_none() && !self.response.message.is_cut()
     }
@@ -89,7 +103,7 @@ impl<'a> Brief<'a> {
     fn confidence(&self) -> Confidence {
         match self.is_over() {
             // Of messages whose beginning alone is there, a later try may not have been told for one.
-            true if self.response.message.is_cut() => Confidence::Possible,
+            true if self.response.message.is_cut() || self.lacks_next_try() => Confidence::Possible,
             true if self.is_unread() => Confidence::Likely,
             true => Confidence::Proven,
             false => Confidence::Unseen,
@@ -210,6 +224,7 @@ impl<'a> Brief<'a> {
         let server = self.response.path.source;
         let end = match self.is_over() {
             _ if self.is_unread() => "calls what was asked for too short",
+            true if self.lacks_next_try() => "the next REGISTER in this capture is not the next that was sent",
             true => "the client did not ask for that",
             false => "the capture ends before the client can ask for that",
         };

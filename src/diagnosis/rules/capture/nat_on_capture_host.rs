@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::call::{ChecksumFault, ChecksumsOf};
+use crate::capture::SourceId;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::words::{counted, source_field};
+use crate::diagnosis::words::{counted, list, source_field};
 use crate::diagnosis::{CaptureCase, Confidence, Finding, Role, Severity, Witness};
 
 rule! {
@@ -10,12 +12,14 @@ rule! {
     ///
     /// ## What it says
     /// The same request is in the capture before and behind the translation of its addresses: it was sent once, and is
-    /// seen twice. Or UDP checksums show that the capture was made on the sending host, or are left out.
+    /// seen twice. Or UDP checksums show that the capture was made on the sending host, or among machines that one host
+    /// holds; or they are left out.
     ///
     /// ## Why it happens
     /// The capture was made on the router or host that translates, on all its interfaces. A host leaves checksums to
-    /// its network card, and a capture on that host sees the packets before the card does. Some tunnels and boxes send
-    /// no checksum at all.
+    /// its network card, and a capture on that host sees the packets before the card does. Between containers and
+    /// virtual machines of one machine there is no card, and nobody writes them. Some tunnels and boxes send no checksum
+    /// at all.
     ///
     /// ## Evidence
     /// One request, with one branch in its topmost Via, between two pairs of addresses. UDP checksums that are 0, or
@@ -41,12 +45,12 @@ const MOST: usize = 4;
 
 fn check(case: &CaptureCase<'_>) -> Vec<Finding> {
     let checksums = case.surroundings.neighbours().checksums();
-    let offloading =
-        checksums.of(ChecksumFault::NotYetWritten).filter(|(sender, seen)| is_no_chance(case, *sender, seen));
+    let unwritten = checksums.of(ChecksumFault::NotYetWritten);
+    let offloading: Vec<_> = unwritten.filter(|(sender, seen)| is_no_chance(case, *sender, seen)).collect();
     let left_out = checksums.of(ChecksumFault::LeftOut);
     both_sides(case)
         .into_iter()
-        .chain(offloading.take(MOST).map(|(sender, seen)| captured_at(sender, seen)))
+        .chain(by_input(offloading).values().filter_map(|of_one| captured_at(of_one)))
         .chain(left_out.take(MOST).map(|(sender, seen)| without_checksum(sender, seen)))
         .collect()
 }
@@ -56,17 +60,38 @@ fn is_no_chance(case: &CaptureCase<'_>, sender: IpAddr, seen: &ChecksumsOf) -> b
     seen.count >= NO_CHANCE && seen.count.saturating_mul(2) >= case.surroundings.sent_by(sender)
 }
 
-fn captured_at(sender: IpAddr, seen: &ChecksumsOf) -> Finding {
-    Finding::of(&RULE, Confidence::Proven)
-        .titled(format!("The capture was made on {sender}"))
-        .party(Role::Capture, None)
-        .because(format!(
-            "{} of {sender} with SIP were captured before its network card had written the UDP checksum: the capture \
-             was made on that host. That other programs call these checksums wrong means nothing; and that a packet \
-             of {sender} is in the capture does not prove that it left the host.",
+/// Those of one input together: another one may have been captured elsewhere.
+fn by_input(seen: Vec<(IpAddr, &ChecksumsOf)>) -> BTreeMap<SourceId, Vec<(IpAddr, &ChecksumsOf)>> {
+    let mut inputs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for one in seen {
+        inputs.entry(one.1.first.source).or_default().push(one);
+    }
+    inputs
+}
+
+/// What unfinished checksums say of where the capture was made. One sender is that host, as a rule; several are
+/// machines that no network card parts.
+fn captured_at(offloading: &[(IpAddr, &ChecksumsOf)]) -> Option<Finding> {
+    let (sender, seen) = offloading.first()?;
+    let finding = Finding::of(&RULE, Confidence::Likely).party(Role::Capture, None);
+    let finding = match offloading.len() {
+        1 => finding.titled(format!("The capture was made on {sender}")).because(format!(
+            "{} of {sender} with SIP were captured before any network card had written the UDP checksum: the capture \
+             was made on that host, or where it is a container or virtual machine, on the machine that holds it. That \
+             other programs call these checksums wrong means nothing; and that a packet of {sender} is in the capture \
+             does not prove that it left that machine.",
             counted(seen.count, "packet", "packets")
-        ))
-        .claim_at(seen.first, "udp.checksum", format!("0x{:04x}", seen.held), "the sum of addresses and length alone")
+        )),
+        count => finding.titled("The capture was made among hosts of one machine").because(format!(
+            "{} of {count} hosts ({}) with SIP were captured before any network card had written the UDP checksum. \
+             So they had crossed no wire: these hosts are containers or virtual machines of one machine, and the \
+             capture was made there. That other programs call these checksums wrong means nothing.",
+            counted(offloading.iter().map(|(_, seen)| seen.count).sum(), "packet", "packets"),
+            list(&offloading.iter().take(MOST).map(|(sender, _)| sender.to_string()).collect::<Vec<_>>()),
+        )),
+    };
+    let held = format!("0x{:04x}", seen.held);
+    Some(finding.claim_at(seen.first, "udp.checksum", held, "the sum of addresses and length alone"))
 }
 
 fn without_checksum(sender: IpAddr, seen: &ChecksumsOf) -> Finding {

@@ -39,7 +39,8 @@ rule! {
     /// look whether the caller's side got the 2xx, and where it sent the ACK.
     ///
     /// ## When it would be wrong
-    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long. If the
+    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long, and where its
+    /// copies cease when the next one is due, nothing is said. If the
     /// INVITE is repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
     ///
     /// ## References
@@ -137,6 +138,10 @@ struct Wait<'a> {
     confidence: Confidence,
     /// What is wrong with where it asks the ACK to go.
     hop_fault: Option<HopFault>,
+    /// The same 2xx as a proxy passed it on that does not stay in the path.
+    past: Option<&'a Heard>,
+    /// The INVITE as it had come to the proxy which passed it on, where this 2xx is not seen to go back from there.
+    before: Option<&'a Heard>,
     /// How often the ACK came to a proxy that sent none on.
     held_back: u32,
     /// The 481 that the BYE got.
@@ -151,9 +156,14 @@ const LARGE: usize = 1300;
 impl<'a> Wait<'a> {
     fn of(case: &Case<'a>) -> Option<Wait<'a>> {
         let (invite, success) = unacknowledged(case)?;
+        let past = passed_on(case, success);
+        let success = if past.is_some() { case.as_made(success) } else { success };
         // Where its CSeq is cut off, nobody can tell which ACK is for it (RFC 3261 §13.2.2.4).
         success.message.cseq()?;
         let bye = cut_off(case, success);
+        if bye.is_none() && has_ceased(case, success) {
+            return None;
+        }
         let (server, client) = (success.path.source.ip(), success.path.destination.ip());
         let confidence = match bye {
             // Not even the INVITE came from there in this capture: it shows one direction only (J2).
@@ -167,7 +177,8 @@ impl<'a> Wait<'a> {
         let held_back = held_back(case, success);
         // Over TCP its arrival is acknowledged; who did send an ACK somewhere had got it; and what had to go elsewhere,
         // ACK and BYE, is not seen here.
-        let named = FirstHop::named_in(success).and_then(|hop| address(&hop.uri));
+        let hop = FirstHop::after(success, case.call.request_of(invite));
+        let named = hop.as_ref().and_then(|hop| address(&hop.uri));
         let comes_here = named == Some(success.path.source.ip());
         let is_open = comes_here && !case.was_received(success) && case.acks_to(success).next().is_none();
         let unknown = answered.filter(|answer| is_open && answer.path.source.ip() == client);
@@ -177,7 +188,9 @@ impl<'a> Wait<'a> {
             status: success.message.status()?,
             bye,
             confidence,
-            hop_fault: hop_fault(success),
+            hop_fault: hop_fault(success, hop),
+            past,
+            before: carried_on(case, invite, success),
             held_back,
             unknown,
             between: case.lost_between(success).filter(|_| confidence != Confidence::Unseen),
@@ -188,9 +201,10 @@ impl<'a> Wait<'a> {
         let (server, client) = (self.success.path.source, self.success.path.destination);
         match () {
             () if self.unknown.is_some() => (Role::Network, client),
+            () if self.past.is_some() => (Role::Network, server),
             () if self.hop_fault.as_ref().is_some_and(|fault| fault.header == RECORD_ROUTE) => (Role::Proxy, server),
             () if self.hop_fault.is_some() => (Role::Uas, server),
-            () if self.held_back > 0 => (Role::Proxy, client),
+            () if self.held_back > 0 || self.before.is_some() => (Role::Proxy, client),
             () => (Role::Uac, client),
         }
     }
@@ -236,12 +250,24 @@ impl<'a> Wait<'a> {
                 size.unwrap_or_default()
             );
         }
+        if let Some(past) = self.past {
+            return format!(
+                "The 2xx came to {} from {}, a proxy that adds no Record-Route: so the ACK goes past that one, straight \
+                 to {server}, and does not arrive there.",
+                past.path.destination, past.path.source
+            );
+        }
         match (case.acks_to(self.success).next(), &self.hop_fault) {
             (Some(ack), _) => format!(
                 "{} did send it to {}{often}; from there it does not go on to {server} in this capture.",
                 ack.path.source, ack.path.destination
             ),
             (None, Some(fault)) => fault.says.clone(),
+            (None, None) if let Some(before) = self.before => format!(
+                "{client} had sent the INVITE of {} on, and the capture does not show that the 2xx goes back there from \
+                 it.",
+                before.path.source
+            ),
             (None, None) if case.was_received(self.success) => format!(
                 "TCP of {client} acknowledged the 2xx: it sent no ACK, or sent it another way than past this capture."
             ),
@@ -271,6 +297,12 @@ impl<'a> Wait<'a> {
             steps.push(format!("See at {client} whether the 2xx arrives there, and what filters before it."));
             return steps;
         }
+        if let Some(past) = self.past {
+            let (proxy, caller) = (past.path.source, past.path.destination);
+            steps.push(format!("Let {proxy} add Record-Route to INVITEs, so that ACK and BYE pass it too."));
+            steps.push(format!("Or let {caller} reach {server} itself: see there whether it sends the ACK."));
+            return steps;
+        }
         if let Some(fault) = &self.hop_fault {
             steps.push(format!(
                 "Let {server} put an address into {} that {client} can reach (its external address).",
@@ -282,6 +314,9 @@ impl<'a> Wait<'a> {
                 "Look at {client} for what became of the ACK: whether it took it for one of this dialog, and where it \
                  sent it (by the Route and Request-URI of the ACK)."
             ));
+        } else if let Some(before) = self.before {
+            let caller = before.path.source;
+            steps.push(format!("Look at {client} for what became of the 2xx, and whether it still reaches {caller}."));
         } else {
             steps.push(format!("See at {client} whether the 2xx arrived, and to which address it sent the ACK."));
             if self.success.message.header(RECORD_ROUTE).is_none() {
@@ -300,6 +335,9 @@ impl<'a> Wait<'a> {
         }
         if let Some(fault) = &self.hop_fault {
             finding = finding.claim_header_with(success, fault.header, &fault.text, "where the ACK has to go");
+        }
+        if let Some(past) = self.past {
+            finding = finding.claim_header(past, CONTACT, "where the ACK has to go, with no Record-Route before it");
         }
         finding = finding.claim_absent(
             success.place,
@@ -326,6 +364,24 @@ impl<'a> Wait<'a> {
                 .refuted("ack-malformed", "no ACK with another number or other tags stands in its place"),
         }
     }
+}
+
+/// The 2xx of a proxy that passed it on and does not stay in the path, where it was seen to come from the very Contact
+/// that it names (RFC 3261 §12.2.1.1, §16.6 item 4).
+fn passed_on<'a>(case: &Case<'a>, success: &'a Heard) -> Option<&'a Heard> {
+    let made = case.as_made(success);
+    let told = case.as_told(success);
+    let hop = FirstHop::named_in(told).filter(|hop| !hop.is_of_proxy())?;
+    let is_of_maker =
+        address(&hop.uri) == Some(made.path.source.ip()) && made.path.source.ip() != told.path.source.ip();
+    (is_of_maker && case.acks_to(success).next().is_none()).then_some(told)
+}
+
+/// The INVITE before the hop of this 2xx, if a proxy carried it on and the 2xx is not seen to go back from there.
+fn carried_on<'a>(case: &Case<'a>, invite: &Transaction, success: &'a Heard) -> Option<&'a Heard> {
+    let request = case.call.request_of(invite)?;
+    let before = case.as_sent(request);
+    (before.id != request.id && case.as_told(success).id == success.id).then_some(before)
 }
 
 /// How often the ACK came to the host that this 2xx was sent to, and that sent none on: a proxy in its path.
@@ -376,6 +432,21 @@ fn had_begun(case: &Case<'_>, success: &Heard, bye: &Heard) -> bool {
         && bye.place.time.since(success.last_place().time) <= 2 * ABOUT_T2
 }
 
+/// True if a 2xx was not repeated any more when its next copy was long due, and that before 64·T1 were over: only an
+/// ACK ends the repetition (RFC 3261 §13.3.1.4), so one came past this capture.
+fn has_ceased(case: &Case<'_>, success: &Heard) -> bool {
+    let copies = &success.repeats;
+    let Some(last) = copies.last().map(|last| last.time) else { return false };
+    let before_last = copies.iter().rev().nth(1).copied().unwrap_or(success.place);
+    let gap = last.since(before_last.time);
+    let next = if gap < ABOUT_T2 { (gap * 2).min(timer::T2) } else { gap };
+    let until = case.first_bye().map_or(case.capture.until, |bye| bye.request.place.time);
+    until.since(last) > next * 3 / 2 && last.since(success.place.time) + next < LAST_COPY
+}
+
+/// The copies of a 2xx come until about then (RFC 3261 §13.3.1.4).
+const LAST_COPY: Duration = Duration::from_secs(28);
+
 /// No BYE at all, and time enough for the sender to have given up.
 fn ends_without_bye(case: &Case<'_>, success: &Heard) -> bool {
     // Who stops repeating its answer soon got its ACK after all, past the capture.
@@ -396,13 +467,13 @@ struct HopFault {
 
 /// What is wrong with the Contact of a 2xx, or the Record-Route that stands before it: that there is none, or an
 /// address for private networks, other than the one it came from.
-fn hop_fault(success: &Heard) -> Option<HopFault> {
+fn hop_fault(success: &Heard, hop: Option<FirstHop>) -> Option<HopFault> {
     if success.message.header(CONTACT).is_none() && !success.message.is_cut() {
         let says =
             "The 2xx lacks the Contact that it must have (RFC 3261 §12.1.1): nothing says where the ACK has to go.";
         return Some(HopFault { header: CONTACT, text: String::new(), says: says.to_owned() });
     }
-    let FirstHop { header, text, uri } = FirstHop::named_in(success)?;
+    let FirstHop { header, text, uri } = hop?;
     let named = address(&uri)?;
     let source = success.path.source;
     (named != source.ip() && is_private(named)).then(|| HopFault {

@@ -21,7 +21,7 @@ rule! {
     ///
     /// ## Evidence
     /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
-    /// 64·T1. Or a 408 or 504 to the BYE, long after it, of a proxy behind which the capture shows nothing. Over TCP,
+    /// 64·T1, or to the 408 of the proxy that sent them on. Or a 408 or 504 to the BYE, long after it, of a proxy behind which the capture shows nothing. Over TCP,
     /// TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back. Where two
     /// inputs hold the same datagrams of this way, and only the one nearer to its sender holds the BYE, it was lost
     /// between the two.
@@ -99,7 +99,8 @@ fn silent(case: &Case<'_>) -> Option<Finding> {
         own.path.source.ip() == to.ip() && own.place > bye.place && own.message.call_id() == bye.message.call_id()
     });
     let passed = transaction.upstream.and_then(|id| case.call.request_of(case.call.transaction(id)));
-    let silence = Silence { bye, passed, own_bye, sound: sound_after(case, bye), sure: case.absence_of_answer(bye) };
+    let (told, sure) = (case.given_up_by_proxy(bye), case.absence_until_given_up(bye));
+    let silence = Silence { bye, passed, told, own_bye, sound: sound_after(case, bye), sure };
     let finding = Finding::of(&RULE, silence.sure).explains(case.call.final_status).drops_the_call();
     let between = case.lost_between(bye).filter(|_| silence.sure != Confidence::Unseen);
     let because = silence.explanation(case);
@@ -134,6 +135,8 @@ struct Silence<'a> {
     bye: &'a Heard,
     /// The same on the hop before, if its sender passed it on.
     passed: Option<&'a Heard>,
+    /// What that one was told when the wait was over.
+    told: Option<&'a Heard>,
     /// A BYE of the other side.
     own_bye: Option<&'a Heard>,
     /// What it went on sending.
@@ -167,8 +170,21 @@ impl Silence<'_> {
                  the capture. {}",
                 self.of_other_side()
             ),
-            _ => format!("{who} {copies} times within {span}; {to} never answered. {}", self.of_other_side()),
+            _ => format!(
+                "{who} {copies} times within {span}; {to} never answered{}. {}",
+                self.given_up(),
+                self.of_other_side()
+            ),
         }
+    }
+
+    /// That the proxy between them gave up, in the middle of a sentence.
+    fn given_up(&self) -> String {
+        let Some((told, status)) = self.told.and_then(|told| Some((told, told.message.status()?))) else {
+            return String::new();
+        };
+        let after = length(told.place.time.since(self.bye.place.time));
+        format!(", and {after} after it {} told {} {status}", told.path.source, told.path.destination)
     }
 
     /// What is known of how long the other side kept the call.
@@ -196,6 +212,9 @@ impl Silence<'_> {
             "a response to the BYE",
             goes_on,
         );
+        if let Some(told) = self.told {
+            finding = finding.claim_status(told, "the proxy between them gives up");
+        }
         if let Some(stream) = self.sound {
             finding = claim_packet(finding, stream.last, stream, "the other side still sends sound");
         }

@@ -1,4 +1,4 @@
-use crate::call::Heard;
+use crate::call::{Heard, Transaction, timer};
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{alerts, length, times};
@@ -23,7 +23,8 @@ rule! {
     /// answered.
     ///
     /// ## When it would be wrong
-    /// In a capture of one direction the responses exist and are not seen.
+    /// In a capture of one direction the responses exist and are not seen; where the INVITE is repeated no more over
+    /// UDP, one had come.
     ///
     /// ## References
     /// RFC 3261 §9.1, §9.2
@@ -76,7 +77,8 @@ fn of_branch(case: &Case<'_>) -> Option<Finding> {
 fn of_caller(case: &Case<'_>) -> Option<Finding> {
     let attempt = case.call.attempts().find(|attempt| case.cancel_of(attempt).is_some())?;
     let cancel = case.cancel_of(attempt)?;
-    let early = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);
+    let is_first = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);
+    let early = is_first && !stopped_repeating(case, attempt, cancel);
     let ended = !attempt.finals.is_empty();
     // The ACK to a refusal that was not captured shows that it came (RFC 3261 §17.1.1.3).
     if ended && !early || !ended && !attempt.acks.is_empty() {
@@ -112,6 +114,17 @@ fn of_caller(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_absent(cancel.place, "a final response to the INVITE", "the INVITE never ends");
     }
     Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
+}
+
+/// True if the INVITE was repeated no more, although the time for that had come before the CANCEL: a response had come
+/// that the capture lacks (RFC 3261 §17.1.1.2).
+fn stopped_repeating(case: &Case<'_>, attempt: &Transaction, cancel: &Heard) -> bool {
+    let Some(request) = case.call.request_of(attempt).filter(|request| !request.path.transport.is_reliable()) else {
+        return false;
+    };
+    // After n copies the next one is due at (2^(n+1) - 1) T1; as much again is left for clients that count otherwise.
+    let due = timer::T1 * 2_u32.saturating_pow(request.repeated.saturating_add(2).min(7));
+    cancel.place.time.since(request.place.time) > due
 }
 
 /// True for a final response of which the capture cut the CSeq off: whether it answers the CANCEL or its INVITE, which

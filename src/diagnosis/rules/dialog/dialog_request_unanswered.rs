@@ -128,6 +128,8 @@ fn never_answered(case: &Case<'_>) -> Option<Finding> {
 struct NeverAnswered<'a> {
     transaction: &'a Transaction,
     request: &'a Heard,
+    /// What the proxy that sent it on made of the silence.
+    told: Option<&'a Heard>,
     confidence: Confidence,
     /// The BYE with which its sender gave up.
     bye: Option<&'a Heard>,
@@ -137,9 +139,9 @@ struct NeverAnswered<'a> {
 impl<'a> NeverAnswered<'a> {
     fn of(case: &Case<'a>) -> Option<NeverAnswered<'a>> {
         let Asked { transaction, request } = unanswered(case)?;
-        let confidence = case.absence_of_answer(request);
+        let (told, confidence) = (case.given_up_by_proxy(request), case.absence_until_given_up(request));
         let (bye, life) = (given_up(case, request), Life::of(case, request));
-        Some(NeverAnswered { transaction, request, confidence, bye, life })
+        Some(NeverAnswered { transaction, request, told, confidence, bye, life })
     }
 
     fn is_over_stream(&self) -> bool {
@@ -186,9 +188,23 @@ impl<'a> NeverAnswered<'a> {
                 length(bye.place.time.since(request.place.time)),
                 first(request)
             ),
-            None => String::new(),
+            None => self.given_up(),
         };
         format!("{because}{end}{}", self.life.as_ref().map(|life| life.told(request)).unwrap_or_default())
+    }
+
+    /// That the proxy between gave up, as a sentence of its own.
+    fn given_up(&self) -> String {
+        let Some((told, status)) = self.told.and_then(|told| Some((told, told.message.status()?))) else {
+            return String::new();
+        };
+        format!(
+            " {} after {} {} gave up and told {} {status}.",
+            length(told.place.time.since(self.request.place.time)),
+            first(self.request),
+            told.path.source,
+            told.path.destination
+        )
     }
 
     /// Who sent what, how often.
@@ -250,6 +266,9 @@ impl<'a> NeverAnswered<'a> {
             format!("any response to this {}", self.transaction.method),
             format!("the capture goes on for {} after {}", length(case.tail(request.place)), first(request)),
         );
+        if let Some(told) = self.told {
+            finding = finding.claim_status(told, "the proxy that sent it on gives up");
+        }
         match self.bye {
             Some(bye) => finding.claim_method(bye, "its sender gives the call up"),
             None => finding,

@@ -4,6 +4,7 @@ use crate::call::Heard;
 use crate::catalogue::{Q850Cause, q850, says_words};
 use crate::diagnosis::account::says_no_money;
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::stated::states_reached;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{ASTERISK_CAUSE, Reason, asterisk_cause, q850_cause};
@@ -242,7 +243,7 @@ pub(in crate::diagnosis::rules) fn words_of(reason: &Reason) -> String {
 
 /// True of words that name the longest duration of a call, in lower case.
 fn says_too_long(words: &str) -> bool {
-    TOO_LONG.iter().any(|known| says_words(words, known))
+    TOO_LONG.iter().any(|known| says_words(words, known)) && states_reached(words, &TOO_LONG)
 }
 
 /// What for, as its Reason says.

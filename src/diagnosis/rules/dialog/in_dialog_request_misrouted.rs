@@ -109,6 +109,10 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
     if REFRESHING.iter().any(|method| case.unseen_of_dialog(method, request).any(is_of_peer)) {
         return None;
     }
+    // A request of its own that is missing may have brought another one in its 2xx (§12.2.1.2).
+    if case.lacks_requests_before(request) {
+        return None;
+    }
     let of_peer = |heard: &&Heard| {
         let speaker = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
         heard.id < request.id

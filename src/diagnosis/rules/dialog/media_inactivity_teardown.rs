@@ -5,6 +5,7 @@ use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::media::{Ear, Talk, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::ended_by_failure::words_of;
+use crate::diagnosis::stated::states_any;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Asked, Case, Confidence, Finding, Side};
 use crate::sip::{Method, Reason, StatusCode};
@@ -68,7 +69,7 @@ const LOST_BEARER: u32 = 3;
 /// True if a Reason says that the call is ended for want of media.
 pub(in crate::diagnosis::rules) fn speaks_of_media(reason: &Reason) -> bool {
     let said = reason.text.as_deref().unwrap_or_default().to_lowercase();
-    matches!(reason.release_cause(), Some(NO_MEDIA | LOST_BEARER)) || SAID.iter().any(|word| said.contains(word))
+    matches!(reason.release_cause(), Some(NO_MEDIA | LOST_BEARER)) || states_any(&said, &SAID)
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

@@ -91,6 +91,8 @@ struct FailedRefresh<'a> {
     agreed: Timestamp,
     /// The re-INVITE or UPDATE.
     request: &'a Heard,
+    /// Whom it is for.
+    peer: SocketAddr,
     method: &'a Method,
     /// Its refusal; `None` if it was never answered.
     response: Option<&'a Heard>,
@@ -120,6 +122,7 @@ impl<'a> FailedRefresh<'a> {
             seconds,
             agreed: agreed.place.time,
             request,
+            peer: case.as_arrived(request).path.destination,
             method: request.message.method()?,
             response,
             unasked: Unasked::of(case, request, response),
@@ -182,7 +185,7 @@ impl<'a> FailedRefresh<'a> {
     fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
         match least(self.response).is_some() || self.unasked.is_some() || self.code() == Some(PENDING) {
             true => (case.role_of_author(self.request), self.request.path.source),
-            false => (case.role_of_asked(self.request), self.request.path.destination),
+            false => (case.role_of_asked(self.request), self.peer),
         }
     }
 
@@ -203,12 +206,12 @@ impl<'a> FailedRefresh<'a> {
             length(self.since_agreed()),
             bye.path.source,
             length(self.until_bye()),
-            self.unasked.as_ref().map(|unasked| unasked.told(request, bye)).unwrap_or_default()
+            self.unasked.as_ref().map(|unasked| unasked.told(self.peer, request, bye)).unwrap_or_default()
         )
     }
 
     fn cure(&self) -> String {
-        let (refresher, peer) = (self.request.path.source, self.request.path.destination);
+        let (refresher, peer) = (self.request.path.source, self.peer);
         match least(self.response) {
             Some(least) => format!(
                 "Set the session timer of {refresher} to at least {least} s: it must ask again with that after a 422 \
@@ -227,7 +230,7 @@ impl<'a> FailedRefresh<'a> {
 
     /// What else helps.
     fn alternative(&self) -> String {
-        let (refresher, peer) = (self.request.path.source, self.request.path.destination);
+        let (refresher, peer) = (self.request.path.source, self.peer);
         match self.code() {
             // Who does not know the dialog takes neither (RFC 3261 §12.2.2).
             Some(481) => {
@@ -268,8 +271,7 @@ impl<'a> Unasked<'a> {
     }
 
     /// Sentences that follow what happened.
-    fn told(&self, request: &Heard, bye: &Heard) -> String {
-        let peer = request.path.destination;
+    fn told(&self, peer: SocketAddr, request: &Heard, bye: &Heard) -> String {
         let known = match self.allowing {
             Some(_) => format!(" {peer} had not listed UPDATE in its Allow"),
             None => format!(" Nothing that {peer} had sent in this call names UPDATE in Allow"),

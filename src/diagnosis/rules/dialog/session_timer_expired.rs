@@ -118,7 +118,7 @@ struct Lapse<'a> {
 impl<'a> Lapse<'a> {
     fn of(case: &Case<'a>) -> Option<Lapse<'a>> {
         let bye = case.first_bye()?.request;
-        let agreed = agreed_before(case, bye)?;
+        let agreed = as_agreed(case, agreed_before(case, bye)?);
         let (seconds, refresher) = read(&agreed.message.header("Session-Expires")?)?;
         let moment = Expiry::at(bye.place.time.since(agreed.place.time), seconds)?;
         let by_refresher = from_tag(bye) == refresher_tag(agreed, refresher.as_deref());
@@ -133,6 +133,7 @@ impl<'a> Lapse<'a> {
             return None; // session-refresh-failed tells more.
         }
         let request = case.call.request_of(case.call.transaction(agreed.transaction));
+        let request = request.map(|request| case.as_sent(request));
         let forced = request.filter(|request| !by_refresher && is_forced(request, refresher.as_deref()));
         Some(Lapse { bye, agreed, request, seconds, refresher, moment, by_refresher, is_stated, forced })
     }
@@ -148,7 +149,7 @@ impl<'a> Lapse<'a> {
         let address = match () {
             () if self.forced.is_some() => self.agreed.path.source,
             () if self.by_refresher => self.bye.path.source,
-            () => self.bye.path.destination,
+            () => case.peer_by(self.agreed, self.bye),
         };
         (role, address)
     }
@@ -221,8 +222,19 @@ fn blames(request: &Heard, agreed: &Heard) -> String {
 
 /// The 2xx that opened the dialog, if a later one in it agreed on the timer anew.
 fn first_agreed<'a>(case: &Case<'a>, agreed: &Heard) -> Option<&'a Heard> {
+    // What a proxy passes on is the same 2xx.
+    let is_other = |first: &Heard| first.message.cseq() != agreed.message.cseq() || from_tag(first) != from_tag(agreed);
     let mut successes = case.answers().map(|(_, first)| first);
-    successes.find(|first| first.message.call_id() == agreed.message.call_id() && first.place < agreed.place)
+    successes.find(|first| {
+        first.message.call_id() == agreed.message.call_id() && first.place < agreed.place && is_other(first)
+    })
+}
+
+/// A 2xx as its author sent it, unless a proxy put the timer in (RFC 4028 §8.2).
+fn as_agreed<'a>(case: &Case<'a>, agreed: &'a Heard) -> &'a Heard {
+    let timer = |heard: &'a Heard| heard.message.header("Session-Expires");
+    let made = case.as_made(agreed);
+    if timer(made) == timer(agreed) { made } else { agreed }
 }
 
 /// The last 2xx to INVITE or UPDATE before a request of the dialog: what it says of the session timer is in force

@@ -42,12 +42,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Some(redress) => format!(" It names {redress} for complaints."),
         None => String::new(),
     };
-    let mut finding = Finding::of(&RULE, Confidence::Proven)
-        .explains(Some(failure.status))
-        .sender(Role::Proxy, response)
-        .because(format!(
-            "The call was blocked by analytics in the network, {} after the INVITE: {server} answered {} {mark}. The \
-             callee did not decline it.{told}",
+    let rang = case.alerting(failure.transaction);
+    let (confidence, callee) = match rang {
+        Some(rang) => {
+            let rung = length(response.place.time.since(rang.place.time));
+            (Confidence::Likely, format!("A device had been ringing for {rung} before."))
+        }
+        None => (Confidence::Proven, "The callee did not decline it.".to_owned()),
+    };
+    let mut finding =
+        Finding::of(&RULE, confidence).explains(Some(failure.status)).sender(Role::Proxy, response).because(format!(
+            "The call was blocked by analytics in the network, {} after the INVITE: {server} answered {} {mark}. \
+             {callee}{told}",
             length(response.place.time.since(request.place.time)),
             failure.status
         ));

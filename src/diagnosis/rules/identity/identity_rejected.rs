@@ -1,5 +1,6 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::identity::number_changed_after_signing::number_of;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::identity::Passport;
@@ -225,7 +226,7 @@ fn faults(passport: &Passport, request: &Heard) -> Vec<String> {
         }
     }
     let called = digits(Uri::read(&request.message.request_uri().unwrap_or_default()).bare_user());
-    let signed: Vec<String> = passport.destinations.iter().map(|tn| digits(tn)).collect();
+    let signed: Vec<String> = passport.destinations.iter().filter_map(|to| number_of(to)).collect();
     if !called.is_empty() && !signed.is_empty() && passport.extension != "div" && !signed.contains(&called) {
         faults.push(format!("The token is for the number {}, and the Request-URI has {called}", signed.join(", ")));
     }

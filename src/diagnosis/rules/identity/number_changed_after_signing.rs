@@ -1,5 +1,6 @@
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Uri;
 use crate::sip::identity::Passport;
 
 rule! {
@@ -42,7 +43,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();
     let first = tokens.iter().find(|token| token.extension != "div" && !token.destinations.is_empty())?;
     let called = digits(request.message.target()?.bare_user());
-    let covers = |token: &Passport| token.destinations.iter().any(|number| is_same(&digits(number), &called));
+    let covers =
+        |token: &Passport| token.destinations.iter().any(|to| number_of(to).is_none_or(|to| is_same(&to, &called)));
     if called.is_empty() || tokens.iter().any(covers) {
         return None;
     }
@@ -71,6 +73,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// The digits of a destination: of a number, or of the user part of a URI (RFC 8225 §5.2.1). `None` if it names no
+/// number, which nothing can be compared with.
+pub(super) fn number_of(destination: &str) -> Option<String> {
+    let uri = Uri::read(destination);
+    let number = match uri.scheme.as_str() {
+        "sip" | "sips" | "tel" if uri.is_number() => digits(uri.bare_user()),
+        "sip" | "sips" | "tel" => return None,
+        _ => digits(destination),
+    };
+    Some(number)
+}
+
 fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
@@ -89,6 +103,17 @@ fn is_same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_destination_is_a_number_or_a_uri() {
+        let read = |destination| number_of(destination);
+        assert_eq!(read("sip:4989777020@198.51.100.10").as_deref(), Some("4989777020"));
+        assert_eq!(
+            (read("4989777020").as_deref(), read("tel:+4989777020").as_deref()),
+            (Some("4989777020"), Some("4989777020"))
+        );
+        assert_eq!(read("sip:alice@10.1.2.3"), None);
+    }
 
     #[test]
     fn forms_of_one_number_are_the_same() {

@@ -1,10 +1,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::call::{DeadPort, Heard};
+use crate::call::{DeadPort, Heard, Stream};
 use crate::capture::Timestamp;
 use crate::diagnosis::dialogs::{from_tag, own_tag};
-use crate::diagnosis::media::{ENOUGH, UNDERWAY as MOVING};
+use crate::diagnosis::media::{ENOUGH, UNDERWAY as MOVING, claim_packet};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{icmp_name, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -34,7 +34,8 @@ rule! {
     /// An error after the BYE, or shortly before it, is the normal end: who hangs up closes its port at once, and the
     /// media go a shorter way than the BYE. So is one to a port that the SDP in force does not ask for media at: its
     /// side has moved them by re-INVITE or UPDATE, or is about to, or takes none for a while. And where media come from
-    /// that very port after a first few errors, or go on to it without another, it was opened a moment late.
+    /// that very port after a first few errors, or go on to it without another, it was opened a moment late; where more
+    /// errors come when they have ended, it was closed then, and that is likely.
     ///
     /// ## References
     /// RFC 792; RFC 4443 §3.1; RFC 3264 §5.1, §8.3.1
@@ -58,6 +59,8 @@ struct Unreachable<'a> {
     error: DeadPort,
     /// For how long media had arrived there, if they had.
     after: Option<Duration>,
+    /// The media that came from that very port after a first error, if others came only when these had ended.
+    was_open: Option<&'a Stream>,
 }
 
 /// What the code of the error says.
@@ -74,13 +77,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         case.answers().map(|(_, heard)| heard).chain(case.asked(&Method::Invite).map(|asked| asked.request));
     let found =
         [success, request].into_iter().chain(elsewhere).find_map(|owner| of_description(case, owner, success))?;
-    let Unreachable { owner, media, port, error, after } = &found;
+    let Unreachable { owner, media, port, error, after, was_open } = &found;
     let says = found.says();
     let (role, party) = match says {
         Says::NothingListens => (case.role_of_author(owner), *port),
         Says::Filtered | Says::NoWay => (Role::Network, (error.reporter, 0).into()),
     };
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    // Of errors only the first and the last are known, and whether some came in between is not.
+    let sure = if was_open.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, sure)
         .explains(success.message.status())
         .party(role, Some(party))
         .because(found.sentence(&says))
@@ -89,9 +94,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .claim_icmp(error.place, error.what, "destination unreachable", says.code())
         .refuted("one-way-media", "the ICMP error says what happens to the media")
         .refuted("media-address-differs", "the media went to the address that was named");
-    Some(match (says, after) {
-        (Says::NothingListens, None) => finding,
-        (Says::NothingListens, Some(_)) => finding.titled("The port of the media was closed during the call"),
+    let is_during = after.is_some() || was_open.is_some();
+    let finding = match was_open {
+        Some(stream) => claim_packet(finding, stream.last, stream, "media from that very port"),
+        None => finding,
+    };
+    Some(match (says, is_during) {
+        (Says::NothingListens, false) => finding,
+        (Says::NothingListens, true) => finding.titled("The port of the media was closed during the call"),
         (Says::Filtered, _) => finding.titled("A filter rejects the media"),
         (Says::NoWay, _) => finding.titled("The media do not reach the address that was agreed on"),
     })
@@ -117,7 +127,7 @@ impl Unreachable<'_> {
     }
 
     fn sentence(&self, says: &Says) -> String {
-        let Unreachable { owner, media, port, error, after } = self;
+        let Unreachable { owner, media, port, error, after, was_open } = self;
         let times = if error.count > 1 { format!(" ({} times)", error.count) } else { String::new() };
         let name = icmp_name(error.what);
         let meaning = match says {
@@ -127,6 +137,15 @@ impl Unreachable<'_> {
             Says::NoWay => "it has no way to that address",
         };
         let (named, reporter) = (format!("{} named {port} for the {}", owner.path.source, media.kind), error.reporter);
+        if let Some(stream) = was_open {
+            return format!(
+                "{named}, and media came from there for {}, so it was open. {reporter} answered media to it with ICMP \
+                 {name}{times}, the last {} after the last packet from there, and no BYE came with it: nothing listens \
+                 there any more.",
+                length(stream.last.time.since(stream.first.time)),
+                length(error.last.since(stream.last.time))
+            );
+        }
         match after {
             None => format!("{named}, and {reporter} answered media to it with ICMP {name}{times}: {meaning}."),
             Some(after) => format!(
@@ -139,11 +158,11 @@ impl Unreachable<'_> {
 
     fn cure(&self, says: &Says) -> String {
         let (port, reporter) = (self.port, self.error.reporter);
-        match (says, self.after) {
-            (Says::NothingListens, None) => {
+        match (says, self.after.is_some() || self.was_open.is_some()) {
+            (Says::NothingListens, false) => {
                 format!("Look at the media part and the local firewall of {}: why is {port} closed?", port.ip())
             }
-            (Says::NothingListens, Some(_)) => format!(
+            (Says::NothingListens, true) => format!(
                 "Look on {} what happened then: a crash, a restart, or a hang-up whose BYE did not come this way.",
                 port.ip()
             ),
@@ -179,12 +198,15 @@ fn of_description<'a>(case: &Case<'a>, owner: &'a Heard, success: &Heard) -> Opt
         let is_given_up = bye.is_some_and(|bye| bye.since(answered) <= HANGING_UP);
         let is_wanted = !has_left(case, owner, port, &error);
         let is_open = has_opened(case, port, &error) || goes_on(case, port, answered, until);
-        if is_given_up || !is_wanted || is_open || is_late && hangs_up {
+        let was_open = had_opened(case, port, &error);
+        let ends_with_it =
+            was_open.is_some_and(|stream| bye.unwrap_or(case.capture.until).since(stream.last.time) <= HANGING_UP);
+        if is_given_up || !is_wanted || is_open || is_late && hangs_up || ends_with_it {
             return None;
         }
         // What a proxy passed on with the same body is not its own.
         let owner = if owner.message.is_request() { owner } else { case.as_written(owner) };
-        Some(Unreachable { owner, media, port, error, after })
+        Some(Unreachable { owner, media, port, error, after, was_open })
     })
 }
 
@@ -229,6 +251,17 @@ fn has_opened(case: &Case<'_>, port: SocketAddr, closed: &DeadPort) -> bool {
             let after = stream.last.time.since(closed.place.time);
             stream.packets >= ENOUGH && stream.last.time > closed.place.time && closed.count < after.as_secs()
         })
+}
+
+/// The media that came from that port for a while after a first error, where errors came when they had ended: it was
+/// opened a moment late, and closed before the other side knew of it.
+fn had_opened<'a>(case: &Case<'a>, port: SocketAddr, closed: &DeadPort) -> Option<&'a Stream> {
+    let is_own = closed.reporter == port.ip() && closed.what.meaning() == Undelivered::PortUnreachable;
+    let streams = case.surroundings.media().from(port).filter(|stream| {
+        let goes_on = stream.last.time.since(closed.place.time) >= TAKEN_IN;
+        stream.packets >= ENOUGH && goes_on && stream.last.time < closed.last
+    });
+    streams.max_by_key(|stream| stream.last).filter(|_| is_own)
 }
 
 /// True if media or STUN went on to that port for a while after the last error, and drew no other. The port of RTCP

@@ -29,7 +29,8 @@ rule! {
     /// Let the sender use the payload types that the receiver named; after a re-INVITE, those of the new description.
     ///
     /// ## When it would be wrong
-    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted. A callee may
+    /// Just after a new offer, packets of the old agreement are still on their way; they are not counted; nor are those that
+    /// came before a side had described what it wants. A callee may
     /// describe one thing in a provisional response and another in its 2xx; the types of both are allowed then. Of a
     /// leg that is joined to the call by number and time alone, it is likely only.
     ///
@@ -91,6 +92,15 @@ fn has_open_offer(case: &Case<'_>) -> bool {
 
 fn is_unexpected(case: &Case<'_>, seen: &TypeSeen, ear: &Ear<'_>, talk: &Talk<'_>) -> bool {
     if seen.packets < ENOUGH || seen.last.time.since(talk.began) < CHANGE && seen.last.time > talk.began {
+        return false;
+    }
+    // What came before a side had said what it asks for is no answer to that: of a call before on the same ports.
+    let owner = ear.owner.path.source.ip();
+    let described = talk.exchanges.iter().map(|one| match one.offer.path.source.ip() == owner {
+        true => one.offer.place.time,
+        false => one.answer.place.time,
+    });
+    if described.min().is_some_and(|described| seen.last.time <= described) {
         return false;
     }
     // Comfort noise may come whether it was named or not (RFC 3389 §4).

@@ -8,7 +8,7 @@ use crate::diagnosis::dialogs::{from_tag, own_tag};
 use crate::diagnosis::media::{ENOUGH, Ear, Talk, UNDERWAY};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::media::one_way_media::vantage;
-use crate::diagnosis::words::{destination_field, is_private, length, source_field};
+use crate::diagnosis::words::{destination_field, length, network_of, source_field};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::sdp::{Media, Sdp};
 
@@ -309,40 +309,5 @@ fn is_rewritten(call: &Call, owner: &Heard, media: &Media, address: IpAddr) -> b
         let Some(sdp) = Sdp::of(&heard.message) else { return false };
         let same = sdp.media.iter().find(|other| other.kind == media.kind);
         same.is_some_and(|other| sdp.address_of(other).parse() != Ok(address))
-    })
-}
-
-/// A range of private addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Network {
-    /// 10/8.
-    Ten,
-    /// 172.16/12.
-    Sixteen,
-    /// 192.168/16.
-    Home,
-    /// 100.64/10 (RFC 6598).
-    CarrierGrade,
-    /// 169.254/16 and fe80::/10.
-    LinkLocal,
-    /// fc00::/7.
-    UniqueLocal,
-}
-
-/// The range of a private address: within one of them there may be routes, and nothing is said.
-fn network_of(address: IpAddr) -> Option<Network> {
-    if !is_private(address) {
-        return None;
-    }
-    Some(match address {
-        IpAddr::V4(address) => match address.octets()[0] {
-            10 => Network::Ten,
-            172 => Network::Sixteen,
-            192 => Network::Home,
-            100 => Network::CarrierGrade,
-            _ => Network::LinkLocal,
-        },
-        IpAddr::V6(address) if address.is_unique_local() => Network::UniqueLocal,
-        IpAddr::V6(_) => Network::LinkLocal,
     })
 }

@@ -1,7 +1,10 @@
+use std::net::IpAddr;
+
 use crate::call::{Failure, Heard};
 use crate::diagnosis::media::candidates;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::Warning;
 use crate::sip::sdp::Sdp;
 
 rule! {
@@ -22,8 +25,9 @@ rule! {
     /// Offer an address of the other family, let ICE offer both (RFC 8445), or relay the media.
     ///
     /// ## When it would be wrong
-    /// Some gateways send Warning 301 for an address that they cannot route to. Who speaks both versions of IP may have
-    /// refused the codecs.
+    /// Some gateways send Warning 300 or 301 for an address that they cannot route to: so it is likely where the
+    /// address is of the version of IP over which the offer came. Who speaks both versions of IP may have refused the
+    /// codecs.
     ///
     /// ## References
     /// RFC 3261 §20.43; RFC 6157 §3, §4
@@ -41,6 +45,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .first()
         .filter(|media| !media.connection.is_empty())
         .map_or(&sdp.connection, |media| &media.connection);
+    if let (300 | 301, Some(address)) = (warning.code, of_same_version(request, sdp)) {
+        return Some(not_usable(failure, (request, response), &warning, address));
+    }
     let server = response.path.source;
     Some(
         Finding::of(&RULE, Confidence::Proven)
@@ -55,6 +62,37 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(response, "Warning", "the address is the reason")
             .refuted("no-common-codec", "the Warning names the address, not the codecs"),
     )
+}
+
+/// The address of the media, if that of each is of the version of IP over which the offer came.
+fn of_same_version<'a>(request: &Heard, sdp: &'a Sdp) -> Option<&'a str> {
+    let mut wanted = sdp.media.iter().filter(|media| media.port != 0).map(|media| sdp.address_of(media)).peekable();
+    let first = *wanted.peek()?;
+    let is_same =
+        |address: &str| address.parse::<IpAddr>().is_ok_and(|known| known.is_ipv4() == request.path.source.is_ipv4());
+    wanted.all(is_same).then_some(first)
+}
+
+/// The Warning speaks of the network or the address, and its version is that of the signalling: it cannot be used there
+/// for another reason.
+fn not_usable(failure: &Failure, (request, response): (&Heard, &Heard), warning: &Warning, address: &str) -> Finding {
+    let (client, server) = (request.path.source, response.path.source);
+    Finding::of(&RULE, Confidence::Likely)
+        .titled("The callee's side cannot use the address of the media")
+        .explains(Some(failure.status))
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{server} refused the offer with {} and Warning {} ({:?}). The offer asks for media to {address}, of the \
+             version of IP over which it came: another version is not what is wanted. {server} may have no route to \
+             it, or not allow it.",
+            failure.status, warning.code, warning.text
+        ))
+        .fix(format!("Look on {server} whether it has a route to {address}, and may send media there."))
+        .fix(format!("If it has not, let {client} offer an address that {server} reaches, or relay the media."))
+        .claim(request, "sdp.connection_info.address", address, "where media are asked for")
+        .claim_status(response, "refused")
+        .claim_header(response, "Warning", "the address is the reason")
+        .refuted("no-common-codec", "the Warning names the address, not the codecs")
 }
 
 /// The offer has only IPv6 for its media, was signalled over IPv4, and was refused without a word of why: who has no

@@ -1,4 +1,5 @@
 use crate::call::Heard;
+use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::media::{Ear, Talk, audio};
 use crate::diagnosis::offers::Exchange;
 use crate::diagnosis::rule::rule;
@@ -26,7 +27,8 @@ rule! {
     /// Set the same way of sending digits on both sides (RFC 4733 as a rule), and let the answer keep telephone-event.
     ///
     /// ## When it would be wrong
-    /// If no digits are sent, nothing is lost; then nothing is said.
+    /// If no digits are sent, nothing is lost; then nothing is said. A 500 to the copy of an INFO that another one has
+    /// overtaken is for its number; and a digit that is sent again and accepted is not lost.
     ///
     /// ## References
     /// RFC 4733 §2.4, §2.5.1; RFC 3264 §6.1; RFC 6086 §4
@@ -43,7 +45,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         let refusal =
             case.finals(asked.transaction).find(|heard| heard.message.status().is_some_and(StatusCode::is_failure))?;
         let is_gone = refusal.message.status().map(StatusCode::get) == Some(481);
-        (is_digits(asked.request) && !is_gone).then_some((asked.request, refusal))
+        (is_digits(asked.request) && !is_gone && !was_sent_again(case, asked.request, refusal))
+            .then_some((asked.request, refusal))
     })?;
     let (client, server) = (info.path.source, refusal.path.source);
     let status = refusal.message.status()?;
@@ -76,6 +79,23 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             .claim_status(refusal, "refused")
             .claim_header(refusal, "Accept", "what it accepts"),
     )
+}
+
+/// True if the refusal of an INFO did no harm: a later one of the same side with the same digit was accepted, after a
+/// challenge for instance. Or it is a 500 for a number that another INFO had overtaken (RFC 3261 §12.2.2): this one was
+/// lost, and its copy came too late.
+fn was_sent_again(case: &Case<'_>, info: &Heard, refusal: &Heard) -> bool {
+    let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
+    let is_accepted = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);
+    let is_for_number = refusal.message.status().map(StatusCode::get) == Some(500);
+    case.asked(&Method::Info).any(|other| {
+        let is_later = number(other.request) > number(info)
+            && from_tag(other.request) == from_tag(info)
+            && other.request.message.call_id() == info.message.call_id();
+        let mut accepted = case.finals(other.transaction).filter(is_accepted);
+        let is_same = other.request.message.body() == info.message.body();
+        is_later && accepted.any(|heard| is_same || is_for_number && heard.place < refusal.place)
+    })
 }
 
 /// Events in RTP that the receiver did not agree to, or with another clock than the speech.

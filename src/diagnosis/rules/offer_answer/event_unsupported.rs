@@ -1,6 +1,8 @@
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::sip::StatusCode;
 
 rule! {
     /// The event package is not supported.
@@ -19,7 +21,8 @@ rule! {
     /// Switch the feature off on the telephone, or add the package to the server.
     ///
     /// ## When it would be wrong
-    /// Some servers answer 489 to a subscription that the user is not allowed to make.
+    /// Some servers answer 489 to a subscription that the user is not allowed to make: where they list the package
+    /// among those that they support, it is possible only.
     ///
     /// ## References
     /// RFC 6665 §8.3.2; RFC 6086 §4.2.2; RFC 3903 §4.2, §5
@@ -90,15 +93,43 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
     )
 }
 
+/// The package is among those that the receiver lists: it refuses this subscription, or its parameters.
+fn of_subscriber(code: StatusCode, request: &Heard, response: &Heard, header: &str, value: &str) -> Finding {
+    let (client, server) = (request.path.source, response.path.source);
+    let finding = Finding::of(&RULE, Confidence::Possible)
+        .titled("The request for a known event package was refused as unknown")
+        .explains(Some(code))
+        .sender(Role::Uas, response)
+        .because(format!(
+            "{server} answered {code} to {value:?}, although it lists that package among those that it supports: it \
+             does not want it from {client}, for this user, or with these parameters."
+        ))
+        .fix(format!("Look on {server} whether the user may subscribe to this at all, and to whom."))
+        .claim_header(request, header, "the package that was asked for")
+        .claim_status(response, "refused")
+        .claim_header(response, "Allow-Events", "and it is among them");
+    match value.contains(';') {
+        true => finding.fix(format!("Let {client} ask without the parameters behind the package, and compare.")),
+        false => finding,
+    }
+}
+
 fn unknown_package(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[469, 489])?;
     let response = case.response(failure);
     let request = case.request(failure)?;
     let header = if failure.status.get() == 469 { "Info-Package" } else { "Event" };
-    let package = request.message.header(header)?.into_owned();
-    let request = case.first_with(request, |before| before.message.header(header).as_deref() == Some(&*package));
+    let value = request.message.header(header)?.into_owned();
+    // What follows it are parameters (RFC 6665 §8.2.1).
+    let package = value.split(';').next().unwrap_or_default().trim().to_owned();
+    let request = case.first_with(request, |before| before.message.header(header).as_deref() == Some(&*value));
     let server = response.path.source;
     let allowed = response.message.header("Allow-Events").or_else(|| response.message.header("Recv-Info"));
+    let is_listed =
+        allowed.as_deref().is_some_and(|all| all.split(',').any(|one| one.trim().eq_ignore_ascii_case(&package)));
+    if is_listed {
+        return Some(of_subscriber(failure.status, request, response, header, &value));
+    }
     let allowed = allowed.map(|allowed| format!(" It supports {allowed:?}.")).unwrap_or_default();
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))

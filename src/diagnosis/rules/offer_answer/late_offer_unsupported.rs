@@ -26,7 +26,9 @@ rule! {
     /// the callee's.
     ///
     /// ## When it would be wrong
-    /// A 400 or 500 may have another reason. If the capture cut the message, the body may have been there.
+    /// A 400 or 500 may have another reason, and so has a refusal whose words speak of codecs, ports or licences: who
+    /// could not make an offer of its own takes such an INVITE. If the capture cut the message, the body may have been
+    /// there.
     ///
     /// ## References
     /// RFC 3261 §13.2.1, §14.2; RFC 6337 §2.2
@@ -56,6 +58,48 @@ const OF_NO_OFFER: &[&str] = &[
     "late offer",
     "delayed offer",
 ];
+
+/// Beginnings of words of another ground: what it can send itself, what it lacks for that, or that it tried.
+const OF_OWN_OFFER: &[&str] = &[
+    "codec",
+    "pcm",
+    "g711",
+    "g729",
+    "g722",
+    "amr",
+    "opus",
+    "licen",
+    "port",
+    "resource",
+    "dsp",
+    "transcod",
+    "bandwidth",
+    "srtp",
+    "encrypt",
+    "crypto",
+    "own",
+    "our",
+    "creat",
+    "generat",
+    "build",
+    "alloc",
+];
+
+/// True if a refusal says that it is the missing offer that is refused: not that there is none of some codec.
+fn misses_offer(case: &Case<'_>, response: &Heard) -> bool {
+    let said = case.words(response);
+    OF_NO_OFFER.iter().any(|words| {
+        let mut after = said.match_indices(words).map(|(at, _)| said.get(at + words.len()..).unwrap_or_default());
+        after.any(|rest| !rest.starts_with(" of ") && !rest.starts_with(" with "))
+    })
+}
+
+/// True if a refusal speaks of what its sender could offer itself: who tries that takes an INVITE without an offer.
+fn speaks_of_own_offer(case: &Case<'_>, response: &Heard) -> bool {
+    let said = case.words(response);
+    let mut words = said.split(|letter: char| !letter.is_alphanumeric());
+    words.any(|word| OF_OWN_OFFER.iter().any(|known| word.starts_with(known)))
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     refused(case).or_else(|| answered_without(case))
@@ -131,11 +175,12 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let fits = matches!(case.code(failure), 415 | 488 | 606);
-    let says_so = case.says_any(response, OF_OFFERS);
-    let confidence = match (case.says_any(response, OF_NO_OFFER), fits || says_so) {
-        (true, _) => Confidence::Proven,
-        (false, true) => Confidence::Likely,
-        (false, false) => Confidence::Possible,
+    let speaks_of_own = speaks_of_own_offer(case, response);
+    let says_so = case.says_any(response, OF_OFFERS) && !speaks_of_own;
+    let confidence = match (misses_offer(case, response), fits || says_so) {
+        (true, _) if !speaks_of_own => Confidence::Proven,
+        (_, true) if !speaks_of_own => Confidence::Likely,
+        _ => Confidence::Possible,
     };
     if !fits && !says_so && case.quotation(response).is_some() {
         return None; // It says what it means, and that is something else.

@@ -18,7 +18,8 @@ rule! {
     /// SRTP is required on one side and switched off, or not available, on the other.
     ///
     /// ## Evidence
-    /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect.
+    /// A 488 or 606 with Warning 302, or whose own description names another profile while the codecs intersect, and
+    /// whose Warning names nothing else.
     /// Likely, where no Warning speaks against it: the same side used a codec of the offer in another call with the
     /// same client, only ever in the other profile; with other media beside the audio, or a Warning of its own, that is
     /// only possible. An offer of nothing but SRTP with ordinary codecs makes it possible. A refusal that speaks of
@@ -40,6 +41,8 @@ rule! {
 /// Codecs that nearly all can do.
 const ORDINARY: [&str; 2] = ["PCMA", "PCMU"];
 
+/// Warnings that name something else than a profile or a codec: then a list of what is possible is no more than that.
+const OF_OTHERS: [u16; 8] = [300, 301, 303, 306, 307, 330, 331, 370];
 /// Words of a refusal that speak of codecs.
 const OF_CODECS: &[&str] = &["codec", "payload", "media type", "media format"];
 
@@ -106,6 +109,7 @@ impl<'a> Refusal<'a> {
             Some(_) => Vec::new(),
         };
         let fits = known.iter().any(|known| takes(offer, known));
+        let names_other = case.warned(response, &OF_OTHERS).is_some();
         let of_encryption = case.of_encryption(response);
         let may_be_unsaid = of_encryption.is_none() && !case.says_any(response, OF_CODECS);
         let is_silent = may_be_unsaid && case.warnings(response).is_empty() && theirs.is_none() && !fits;
@@ -116,7 +120,7 @@ impl<'a> Refusal<'a> {
             offer,
             offered,
             warned: case.warned(response, &[302]),
-            differs: theirs.filter(differs),
+            differs: theirs.filter(differs).filter(|_| !names_other),
             elsewhere: known.into_iter().next().filter(|_| !fits && may_be_profile(case, response, offer)),
             in_words: theirs.is_none() && of_encryption.is_some_and(|says| is_of_profile(says, offer)),
             is_unsaid: is_silent && wants_encryption_alone(offer, offered),

@@ -1,6 +1,6 @@
 use crate::call::Heard;
 use crate::diagnosis::elsewhere::Elsewhere;
-use crate::diagnosis::offers::{asks_for_nothing, audio, names};
+use crate::diagnosis::offers::{asks_for_nothing, audio, intersect, names, share_static};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::media_profile_mismatch;
 use crate::diagnosis::words::list;
@@ -61,6 +61,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let abilities = case.abilities(response);
     let theirs: Option<Vec<Codec>> =
         abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).map(|media| media.main_codecs());
+    let shares_number =
+        abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).is_some_and(|media| share_static(media, offered));
+    if shares_number && theirs.as_ref().is_some_and(|theirs| !intersect(theirs, &codecs)) {
+        return None; // One codec under two names.
+    }
     let usable = Usable::of(case, request, response, &codecs, theirs.as_deref());
     let warned = case.warned(response, &OF_CODECS);
     let refusal = Refusal { response, offer, offered, codecs, theirs, usable, warned };

@@ -33,7 +33,8 @@ rule! {
     /// let the callee's side name a Contact, or the proxy a Record-Route, that can be reached.
     ///
     /// ## When it would be wrong
-    /// If PRACK goes another way than past the capture.
+    /// If PRACK goes another way than past the capture. Where none is seen, and the 1xx was not repeated any more when
+    /// its next copy was due, one came that way, and nothing is said.
     ///
     /// ## References
     /// RFC 3262 §3, §4; RFC 3261 §12.1.1, §12.2.1.1
@@ -45,6 +46,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let seen = Unconfirmed::of(case)?;
+    if seen.has_ceased() {
+        return None; // Something ended the repetition.
+    }
     if seen.refused.is_some_and(|prack| is_refused_for_number(case, prack)) {
         return None; // cseq-regressed: who refused it is right.
     }
@@ -65,6 +69,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 struct Unconfirmed<'a> {
     invite: &'a Heard,
     response: &'a Heard,
+    /// The same, as it came to the one who was to confirm it.
+    told: &'a Heard,
     status: StatusCode,
     /// Its RSeq.
     number: String,
@@ -93,6 +99,7 @@ impl<'a> Unconfirmed<'a> {
         Some(Unconfirmed {
             invite,
             response,
+            told: case.as_told(response),
             status: response.message.status()?,
             number: response.message.header("RSeq")?.into_owned(),
             end: case.call.final_of(transaction),
@@ -113,9 +120,19 @@ impl<'a> Unconfirmed<'a> {
         }
     }
 
+    /// True if no PRACK is in the capture, and the response was not repeated any more when the next copy was long due:
+    /// its sender doubles the interval until a PRACK comes (RFC 3262 §3), so it got one by another way.
+    fn has_ceased(&self) -> bool {
+        let repeats = &self.response.repeats;
+        let before_last = repeats.iter().rev().nth(1).copied().unwrap_or(self.response.place);
+        let last = self.response.last_place().time;
+        let is_long_due = |end: &Heard| end.place.time.since(last) > last.since(before_last.time) * 5 / 2;
+        self.prack.is_none() && self.other.is_none() && self.end.is_some_and(is_long_due)
+    }
+
     /// Who sent the response, and who was to confirm it.
     fn sides(&self) -> (SocketAddr, SocketAddr) {
-        (self.response.path.source, self.response.path.destination)
+        (self.response.path.source, self.told.path.destination)
     }
 
     fn culprit(&self, case: &Case<'_>) -> (Role, SocketAddr) {
@@ -124,8 +141,14 @@ impl<'a> Unconfirmed<'a> {
             _ if self.is_of_server() => (case.role_of_responder(self.response), server),
             Some(astray) if astray.is_of_proxy() => (Role::Proxy, astray.server()),
             Some(astray) => (case.role_of_responder(astray.written), astray.server()),
-            None => (Role::Uac, client),
+            None => self.held_back().map_or((Role::Uac, client), |proxy| (Role::Proxy, proxy)),
         }
+    }
+
+    /// The proxy that passed the response on, got the PRACK to it, and sent none further.
+    fn held_back(&self) -> Option<SocketAddr> {
+        let came = self.prack.filter(|_| self.refusal.is_none())?.path.destination;
+        (came != self.response.path.source && came == self.told.path.source).then_some(came)
     }
 
     /// Who asks for a PRACK must take the one that is in the same dialog; and may ask only who offers it.
@@ -201,7 +224,7 @@ impl<'a> Unconfirmed<'a> {
     }
 
     fn further_step(&self) -> Option<String> {
-        let (status, client) = (self.status, self.response.path.destination);
+        let (status, (_, client)) = (self.status, self.sides());
         Some(match (self.refusal, self.other) {
             (Some(_), _) if self.is_challenged() => format!("Let {client} answer the challenge with credentials."),
             (Some(refusal), _) => format!(

@@ -212,8 +212,8 @@ fn in_force_before<'a>(case: &Case<'a>, request: &Heard) -> Option<Exchange<'a>>
 
 /// What to do: the media that the call has are no feature to be switched off. Where their codec is not offered again,
 /// that is what to mend, and a resume has to be taken.
-fn cure(case: &Case<'_>, request: &Heard, response: &Heard) -> String {
-    let (client, server) = (request.path.source, response.path.source);
+fn cure<'a>(case: &Case<'a>, request: &'a Heard, response: &'a Heard) -> String {
+    let (client, server) = (case.as_sent(request).path.source, response.path.source);
     let feature = format!("Switch the feature off towards {server}, or enable it there.");
     let offer = Sdp::of(&request.message);
     let Some((offer, before)) = offer.zip(in_force_before(case, request)) else { return feature };

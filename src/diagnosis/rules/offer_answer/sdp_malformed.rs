@@ -1,5 +1,8 @@
+use crate::diagnosis::offers::{audio, intersect};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
+use crate::sip::Message;
+use crate::sip::sdp::Sdp;
 use crate::sip::sdp_grammar::{Fault, first_fault};
 
 rule! {
@@ -18,7 +21,8 @@ rule! {
     /// Correct the line that is named, at the sender or at the box that rewrote it.
     ///
     /// ## When it would be wrong
-    /// Some systems forgive the fault and refuse for another reason: then a Warning usually names it.
+    /// Some systems forgive the fault and refuse for another reason: then a Warning usually names it, or the refusal
+    /// lists codecs of which the offer has none.
     ///
     /// ## References
     /// RFC 8866 §5, §9; RFC 3261 §21.4.26, §21.4.1
@@ -30,7 +34,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (request, response) = (case.request(failure)?, case.response(failure));
     let kind = request.message.header("Content-Type")?.to_ascii_lowercase();
     let names_other = case.warned(response, &[300, 301, 302, 303, 304, 305, 370]).is_some();
-    if request.message.is_cut() || !kind.starts_with("application/sdp") || names_other {
+    // A type that stands over an empty body names no description: it is a late offer.
+    let is_empty = request.message.body().is_empty();
+    if is_empty || request.message.is_cut() || !kind.starts_with("application/sdp") || names_other {
         return None;
     }
     let Fault { line, text, why, is_missing } = first_fault(request.message.body())?;
@@ -39,6 +45,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         !before.message.is_cut() && first_fault(before.message.body()).is_some_and(same)
     });
     let says_so = case.says_any(response, &["sdp", "session description", "parse"]);
+    if !says_so && lacks_codec(&request.message, &response.message) {
+        return None; // `no-common-codec`: to mend the line alone would not help.
+    }
     let (client, server) = (request.path.source, response.path.source);
     let finding = Finding::of(&RULE, if says_so { Confidence::Proven } else { Confidence::Likely })
         .explains(Some(failure.status))
@@ -70,6 +79,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("no-common-codec", "the description cannot be read as it stands")
             .refuted("syntax-rejected", "what is broken is the session description"),
     )
+}
+
+/// True if the refusal lists what its sender can do, and no codec of the offer is in it.
+fn lacks_codec(request: &Message<'_>, response: &Message<'_>) -> bool {
+    let Some((offered, theirs)) = Sdp::of(request).and_then(audio).zip(Sdp::of(response).and_then(audio)) else {
+        return false;
+    };
+    let (mine, theirs) = (offered.main_codecs(), theirs.main_codecs());
+    !mine.is_empty() && !theirs.is_empty() && !intersect(&mine, &theirs)
 }
 
 /// The field in which Wireshark shows a line, with its value; `None` if it shows none.

@@ -267,7 +267,9 @@ struct InVain<'a> {
 impl<'a> InVain<'a> {
     fn of(case: &'a Case<'a>) -> Option<InVain<'a>> {
         let failure = case.failure().filter(|failure| case.arose_here(failure))?;
-        if !may_hide_silence(failure.status) {
+        // Who names the user as the ground (Q.850 17, 21) got there.
+        let names_user = || matches!(case.q850(case.response(failure)), Some(17 | 21));
+        if !may_hide_silence(failure.status) || names_user() {
             return None;
         }
         let (request, response) = (case.request(failure)?, case.response(failure));

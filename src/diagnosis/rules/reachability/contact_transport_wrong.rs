@@ -292,7 +292,7 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         let is_ack = request.message.method() == Some(&Method::Ack);
         let is_lost = icmp.is_some()
             || (request.repeated >= ENOUGH_REPEATS && case.absence_of_answer(request) != Confidence::Unseen);
-        if is_ack || !is_lost || !is_why_it_ended(case, request) {
+        if is_ack || !is_lost || !is_why_it_ended(case, request) || was_there(case, request) {
             return None;
         }
         let (owner, hop, target) = to_contact(case, request, icmp).or_else(|| to_record(case, request))?;
@@ -304,6 +304,12 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         let sure = if hop.is_of_proxy() && icmp.is_none() { Confidence::Likely } else { Confidence::Proven };
         Some(Lost { owner, hop, request: Some(request), target, why, ends_the_call, sure })
     })
+}
+
+/// True if something had come from where a request went: what it followed was right then.
+fn was_there(case: &Case<'_>, request: &Heard) -> bool {
+    let mut before = case.call.messages.iter().take_while(|heard| heard.id < request.id);
+    before.any(|heard| heard.path.source == request.path.destination)
 }
 
 /// True if the loss of a request may be why the call ended as it did: of one that was not answered only a PRACK is,

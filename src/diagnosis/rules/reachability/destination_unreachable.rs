@@ -56,6 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         (Some(_), _) => finding.explains(case.outer_failure().map(|failure| failure.status)),
         (None, Some(_)) => finding.explains(call.final_status).drops_the_call(),
         (None, None) if is_harmless(call, quoted) || went_elsewhere(call, quoted) => finding,
+        (None, None) if is_refusal(quoted) && had_come_before(case, quoted, icmp) => finding,
         (None, None) => finding.severity(Severity::Warning),
     };
     Some(prove(error.advised(error.blamed(finding)), icmp, quoted))
@@ -257,7 +258,11 @@ fn drops(case: &Case<'_>, icmp: &IcmpSeen) -> bool {
     quoted.message.method() == Some(&Method::Bye) && !accepted()
 }
 
-/// True if an earlier copy of a 2xx to an INVITE had been delivered: its receiver sent an ACK for it, be it one that
+fn is_refusal(heard: &Heard) -> bool {
+    heard.message.status().is_some_and(StatusCode::is_failure)
+}
+
+/// True if an earlier copy of a final response to an INVITE had been delivered: its receiver sent an ACK for it, be it one that
 /// the other side could not use.
 fn had_come_before(case: &Case<'_>, quoted: &Heard, icmp: &IcmpSeen) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);

@@ -38,7 +38,7 @@ rule! {
 /// Bytes of a request from which on RFC 3261 §18.1.1 wants TCP.
 const LARGE: usize = 1300;
 /// Bytes of a UDP payload that fit into one Ethernet frame with IPv4.
-const ONE_PACKET: usize = 1472;
+pub(in crate::diagnosis::rules) const ONE_PACKET: usize = 1472;
 /// Bytes of the header of UDP, which its length counts (RFC 768).
 const UDP_HEADER: usize = 8;
 /// A client that falls back from TCP to UDP does so within this time.

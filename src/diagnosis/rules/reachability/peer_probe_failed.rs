@@ -4,7 +4,7 @@ use crate::call::{Heard, Kind, Outcome, timer};
 use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
-use crate::diagnosis::{Case, Confidence, Finding, Role};
+use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 
 rule! {
     /// The peer does not answer its probes any more.
@@ -24,7 +24,8 @@ rule! {
     /// Look at the peer at the time at which the answers stop. Let calls take another way while it is down.
     ///
     /// ## When it would be wrong
-    /// In a capture of one direction; and a single probe may get lost.
+    /// In a capture of one direction; and a single probe may get lost. A peer that sends other SIP between the probes is
+    /// up, and only leaves OPTIONS unanswered, or does not get them: then it is a warning.
     ///
     /// ## References
     /// RFC 3261 §11, §17.1.2.2
@@ -39,14 +40,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::of(&RULE, row.confidence())
         .explains(None)
         .party(Role::Uas, Some(row.request.path.destination))
-        .because(row.explanation())
-        .fix(format!(
-            "Look at {} at the time at which its answers stop: its service, its address, the way to it.",
-            row.server()
-        ))
-        .fix("Let calls take another way while the peer does not answer its probes.")
-        .next_capture(capture_at(row.server(), row.request.path));
+        .because(row.explanation());
+    let finding = row.advised(finding).next_capture(capture_at(row.server(), row.request.path));
     let finding = match row.before {
+        _ if row.is_up() => {
+            finding.severity(Severity::Warning).titled("The peer is up and leaves its probes unanswered")
+        }
         Some(_) => finding,
         None => finding.titled("The peer does not answer its probes"),
     };
@@ -110,6 +109,27 @@ impl<'a> Row<'a> {
         self.request.path.destination.ip()
     }
 
+    /// True if the peer sent other SIP to who probes it between the first of them and the last: it is up.
+    fn is_up(&self) -> bool {
+        let (server, client) = (self.server(), self.request.path.source.ip());
+        let back = self.case.surroundings.hop(server, client);
+        back.is_some_and(|seen| seen.surely_within(self.first.time, self.last.time))
+    }
+
+    fn advised(&self, finding: Finding) -> Finding {
+        let server = self.server();
+        match self.is_up() {
+            true => finding
+                .fix(format!("Let {server} answer OPTIONS, with whatever final response, or probe it in another way."))
+                .fix(format!("See at {server} whether the probes arrive: a filter may drop OPTIONS alone.")),
+            false => finding
+                .fix(format!(
+                    "Look at {server} at the time at which its answers stop: its service, its address, the way to it."
+                ))
+                .fix("Let calls take another way while the peer does not answer its probes."),
+        }
+    }
+
     /// The absence of answers to the first of them counts: the later ones make it surer.
     fn confidence(&self) -> Confidence {
         let Row { case, request, .. } = *self;
@@ -130,12 +150,13 @@ impl<'a> Row<'a> {
         let gaps = u32::try_from(self.count - 1).unwrap_or(1);
         let period = self.last.time.since(self.first.time).checked_div(gaps);
         format!(
-            "{} left {} probes (OPTIONS, about every {}) of {} in a row without a final response. {}",
+            "{} left {} probes (OPTIONS, about every {}) of {} in a row without a final response. {}{}",
             self.server(),
             self.count,
             period.map(length).unwrap_or_default(),
             self.request.path.source.ip(),
-            self.meanwhile()
+            self.meanwhile(),
+            if self.is_up() { " But it is up: between them it sent other SIP there." } else { "" }
         )
     }
 

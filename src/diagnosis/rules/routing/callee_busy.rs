@@ -8,6 +8,7 @@ use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous
 use crate::diagnosis::rules::routing::channel_limit_reached::names_calls_at_once;
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
 use crate::diagnosis::rules::routing::server_overloaded::with_unit;
+use crate::diagnosis::stated::{Ground, Limit};
 use crate::diagnosis::words::{a_code, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Reason;
@@ -23,8 +24,8 @@ rule! {
     ///
     /// ## Evidence
     /// 486 or 600 and nothing rang before (a 181 or 182 is no ringing; long after one it is possible only); or Q.850
-    /// cause 17, or one of these codes in a Reason of protocol SIP. Where its words name a limit of calls at once, it
-    /// is possible only.
+    /// cause 17 (likely, where it stands in a 486 after a 180), or one of these codes in a Reason of protocol SIP.
+    /// Where its words name a limit of calls at once, or another ground, it is possible only.
     ///
     /// ## How to fix
     /// Call again later, or allow the callee a second call or a diversion on busy.
@@ -113,15 +114,39 @@ impl<'a> Busy<'a> {
         self.progress.is_some_and(|progress| self.response.place.time.since(progress.place.time) > SOON)
     }
 
+    /// True if it may have rung unseen.
+    fn lacks_beginning(&self) -> bool {
+        self.failure.status.get() == 486 && self.case.lacks_what_came_before(self.response)
+    }
+
     fn confidence(&self) -> Confidence {
         match self.cause() {
+            Some(17) if self.is_after_ringing() => Confidence::Likely,
             Some(17) => self.network.map_or(Confidence::Proven, |told| told.confidence()),
             _ if self.told.is_some() => Confidence::Proven,
-            _ if self.names_limit || self.is_late() => Confidence::Possible,
+            _ if self.names_limit || self.is_late() || self.names_another() => Confidence::Possible,
+            _ if self.lacks_beginning() => Confidence::Possible,
             None | Some(0 | 16 | 31) => Confidence::Likely,
             // A cause without a rule of its own that does not speak of a busy user.
             Some(_) => Confidence::Possible,
         }
+    }
+
+    /// True if its words name another ground than that somebody is on the phone.
+    fn names_another(&self) -> bool {
+        let said = self.case.ground_said(self.response);
+        let is_quota = || self.case.limit_said(self.response) == Some(Limit::Quota);
+        match said {
+            None | Some(Ground::Busy | Ground::Full) => false,
+            Some(Ground::Limit) => is_quota(),
+            Some(_) => true,
+        }
+    }
+
+    /// True if the cause stands in a 486 after ringing: gateways write it into each 486 (RFC 3398 §8.2.6.1), and a
+    /// person who presses reject is told by it too.
+    fn is_after_ringing(&self) -> bool {
+        self.code() == 486 && self.told.is_none() && self.case.alerting(self.failure.transaction).is_some()
     }
 
     /// Its phrase and its Warning, in brackets.
@@ -178,6 +203,7 @@ impl<'a> Busy<'a> {
                     length(self.response.place.time.since(progress.place.time)),
                     a_code(progress)
                 ),
+                None if self.lacks_beginning() => " (the capture lacks what came before)".to_owned(),
                 None => " before anything rang".to_owned(),
             },
         }
@@ -263,6 +289,9 @@ impl<'a> Busy<'a> {
 
     fn why_nobody_rejected(&self) -> &'static str {
         match (self.cause(), self.ringing) {
+            (Some(17), _) if self.is_after_ringing() => {
+                "Q.850 cause 17 says busy; that somebody pressed reject is not excluded, for it had rung"
+            }
             (Some(17), _) => "Q.850 cause 17 says busy",
             _ if self.told.is_some() => "the Reason says busy",
             (_, Some(_)) => "a single device that rejects sends 486 or 603, not 600",

@@ -9,6 +9,7 @@ use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
 use crate::diagnosis::said::Full;
 use crate::diagnosis::signed_off::{SignedOff, signed_off};
+use crate::diagnosis::stated::Ground;
 use crate::diagnosis::words::a_code;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::Warning;
@@ -121,12 +122,15 @@ impl<'a> Unreachable<'a> {
             return None;
         }
         let is_device = is_device(case, failure) && cause != Some(NOBODY_RESPONDS);
-        let undisturbed = !absent && case.says_any(response, UNDISTURBED);
+        let undisturbed = !absent && case.states_any(response, UNDISTURBED);
         Some(Unreachable { case, failure, response, told, absent, undisturbed, is_device })
     }
 
     fn confidence(&self) -> Confidence {
+        let said = self.case.ground_said(self.response);
         match self.told.map(|told| told.cause) {
+            _ if said.is_some_and(|ground| !matches!(ground, Ground::Refused | Ground::Full)) => Confidence::Possible,
+            _ if self.case.lacks_what_came_before(self.response) => Confidence::Possible,
             None | Some(0 | 16 | 18 | 20 | 31) => Confidence::Likely,
             Some(_) => Confidence::Possible,
         }
@@ -147,7 +151,11 @@ impl<'a> Unreachable<'a> {
     fn explanation(&self, seen: &Seen<'_>) -> String {
         let Unreachable { case, failure, response, .. } = *self;
         let after = case.after(failure);
-        let silence = if case.call.kind == Kind::Call { ", and nothing had rung" } else { "" };
+        let silence = match case.lacks_what_came_before(response) {
+            _ if case.call.kind != Kind::Call => "",
+            true => ", and the capture lacks what came before",
+            false => ", and nothing had rung",
+        };
         let quotation = match self.told.filter(Told::is_announced) {
             Some(told) => format!("; {} before it says so with Q.850 cause {}", a_code(told.bearer), told.cause),
             None => case.said_beside_code(response),

@@ -1,5 +1,6 @@
 use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::stated::blames_any;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::auth::{self, Credentials};
 
@@ -21,7 +22,7 @@ rule! {
     /// Show a number that belongs to the account, in the format that the network wants.
     ///
     /// ## When it would be wrong
-    /// A 403 that does not speak of the caller is `refused-by-policy`.
+    /// A 403 that does not speak of the caller, or says that its number is in order, is `refused-by-policy`.
     ///
     /// ## References
     /// RFC 5079 §5; RFC 3325 §9.1; RFC 3323
@@ -71,18 +72,20 @@ const OF_FROM: &[&str] = &[
 /// True if a refusal speaks of the caller's number.
 pub(in crate::diagnosis::rules) fn speaks_of_caller(case: &Case<'_>, response: &Heard) -> bool {
     // The calling line identity (TS 22.081 §1), and the asserted one.
-    let by_word = || is_word(&case.words(response), &["cli", "clid", "pai"]);
-    by_word() || case.says_any(response, WORDS) || names_from(case, response)
+    let of_line =
+        || case.words(response).lines().any(|line| is_word(line, &["cli", "clid"]) && blames_any(line, &["cli"]));
+    of_line() || case.blames_any(response, WORDS) || names_from(case, response) || speaks_of_asserted(case, response)
 }
 
 /// True if a refusal says that From does not go with the account.
 fn names_from(case: &Case<'_>, response: &Heard) -> bool {
-    case.says_any(response, OF_FROM)
+    case.blames_any(response, OF_FROM)
 }
 
 /// True if a response speaks of the asserted identity (P-Asserted-Identity, RFC 3325 §9.1).
 fn speaks_of_asserted(case: &Case<'_>, response: &Heard) -> bool {
-    case.says_any(response, &["asserted"]) || is_word(&case.words(response), &["pai"])
+    let of_header = |line: &str| is_word(line, &["pai"]) && blames_any(line, &["pai"]);
+    case.blames_any(response, &["asserted"]) || case.words(response).lines().any(of_header)
 }
 
 /// True if a text, in lower case, holds one of these as a word: they also begin others.

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use crate::call::{Failure, Heard, Occupancy, RefusedAt, is_other_ground};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::stated::Limit;
 use crate::diagnosis::{CaptureCase, Case, Confidence, Finding, Role};
 use crate::sip::{HeaderName, StatusCode};
 
@@ -18,7 +19,8 @@ rule! {
     /// ## Evidence
     /// At least three calls refused with one code (486 too, if they were for different callees), each while at least N
     /// calls were up on this hop; and no call accepted while N were up. Or a refusal whose phrase, Warning or Reason
-    /// names a limit of calls at once; with 486 only where it speaks of the trunk.
+    /// names a limit of calls at once, and none of calls in a time, to a destination or for money; with 486 only where
+    /// it speaks of the trunk.
     ///
     /// ## How to fix
     /// Order more channels or licences, or send the calls beyond N to another trunk.
@@ -43,39 +45,17 @@ const BUSY: u16 = 486;
 /// The least limit that refusals with it can show: two busy callees are no limit of the peer.
 const LEAST_OF_BUSY: u32 = 2;
 
-/// Words of a refusal that name a limit of calls at once.
-const OF_CALLS_AT_ONCE: &[&str] = &[
-    "channel limit",
-    "channels limit",
-    "channel capacity",
-    "concurrent call",
-    "concurrent channel",
-    "concurrent session",
-    "simultaneous call",
-    "simultaneous session",
-    "call limit",
-    "calls limit",
-    "session limit",
-    "max calls",
-    "maximum calls",
-    "maximum number of calls",
-    "too many calls",
-];
-/// Words of limits of another kind: calls in a time, or their length or price.
-const OF_RATES: &[&str] = &["per second", "per minute", "cps", "rate", "duration", "credit", "spend"];
-/// Words of a limit of calls in a time.
-const OF_CALLS_IN_A_TIME: &[&str] = &["cps", "calls per second", "rate limit", "call rate", "calls/s"];
 /// A word that no limit of a callee has: it is the way there whose limit is reached.
 const OF_TRUNK: &[&str] = &["trunk"];
 
 /// True if a refusal names a limit of calls at once.
 pub(super) fn names_calls_at_once(case: &Case<'_>, response: &Heard) -> bool {
-    case.says_any(response, OF_CALLS_AT_ONCE) && !case.says_any(response, OF_RATES)
+    case.limit_said(response) == Some(Limit::AtOnce)
 }
 
 /// True if a refusal names a limit of calls in a time.
 pub(super) fn names_a_rate(case: &Case<'_>, response: &Heard) -> bool {
-    case.says_any(response, OF_CALLS_IN_A_TIME)
+    case.limit_said(response) == Some(Limit::Rate)
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {

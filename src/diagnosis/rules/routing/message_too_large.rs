@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::call::Heard;
+use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -20,12 +20,15 @@ rule! {
     /// Make the request smaller, or raise the server's limit.
     ///
     /// ## When it would be wrong
-    /// Some servers send 513 when a buffer of their own is full.
+    /// Some servers send 513 when a buffer of their own is full: where their words say so, it is likely, and theirs.
     ///
     /// ## References
     /// RFC 3261 §21.4.11, §21.4.12, §21.5.7
     "E16" "message-too-large" needs [413 414 513], check
 }
+
+/// A Request-URI of fewer bytes is not long for any server.
+const SHORT: usize = 64;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[413, 414, 513])?;
@@ -34,6 +37,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let request = large.as_written(case);
     let uri = request.message.request_uri()?.into_owned();
     let server = response.path.source;
+    let is_short = large.code == 414 && uri.len() < SHORT && !request.message.is_cut();
+    if is_short || case.says_any(response, &["buffer"]) {
+        return Some(of_server(case, failure, &large, response));
+    }
     let mut finding = Finding::of(&RULE, Confidence::Proven)
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
@@ -46,6 +53,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let finding = finding.claim_status(response, "refused for its size").claim_own_words(case, response);
     Some(finding.refuted("large-request-lost", "the request arrived and was answered"))
+}
+
+/// The server names a buffer of its own, or takes a short URI for too long: what is short is short there.
+fn of_server(case: &Case<'_>, failure: &Failure, large: &Large<'_>, response: &Heard) -> Finding {
+    let (server, bytes) = (response.path.source, large.bytes());
+    Finding::of(&RULE, Confidence::Likely)
+        .titled("The server has no room for a request that is not large")
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(format!(
+            "{server} refused the request as too large ({}), and it has {bytes} bytes{}: what is short is a buffer \
+             or a limit of {server}.",
+            large.code,
+            case.said_beside_code(response)
+        ))
+        .fix(format!("Look on {server} for its limit of messages and its buffers (RFC 3261 §18.1.1: 65535 bytes)."))
+        .claim_request_uri(large.refused, "the request")
+        .claim_status(response, "refused for its size")
+        .claim_own_words(case, response)
+        .refuted("large-request-lost", "the request arrived and was answered")
 }
 
 /// A request that was refused for its size, by this code.

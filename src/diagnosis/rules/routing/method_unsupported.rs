@@ -19,9 +19,10 @@ rule! {
     /// Switch the feature on at the server, or keep the client from using it.
     ///
     /// ## When it would be wrong
-    /// An OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is. A gateway also
-    /// makes 501 of a Q.850 cause (RFC 3398 §7.2.4.1): then the telephone network lacks a facility or service, and the
-    /// method is not meant (`server-fault`).
+    /// Where the `Allow` of a 405 names the method, it is refused for the address that is asked for (possible). An
+    /// OPTIONS or NOTIFY that only keeps a connection open does its work whatever the answer is. A gateway also makes
+    /// 501 of a Q.850 cause (RFC 3398 §7.2.4.1): then the telephone network lacks a facility or service, and the method
+    /// is not meant (`server-fault`).
     ///
     /// ## References
     /// RFC 3261 §21.4.6, §21.5.2, §20.5
@@ -40,8 +41,20 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let is_probe = case.call.kind == Kind::Options || method == "NOTIFY";
     let allow = response.message.header("Allow").map(|value| value.into_owned());
     let allows = allow.as_deref().map(|value| format!("; it allows {value}")).unwrap_or_default();
-    let because = format!("{server} does not support {method}: it answered {}{allows}.", failure.status);
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    let names = |value: &str| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(&method));
+    let is_allowed = failure.status.get() == 405 && allow.as_deref().is_some_and(names);
+    let because = match is_allowed {
+        true => format!(
+            "{server} answered {} to {method}, and its Allow names {method} among what it supports: it refuses it for \
+             this address or caller, and not for the method.",
+            failure.status
+        ),
+        false => format!("{server} does not support {method}: it answered {}{allows}.", failure.status),
+    };
+    let finding = match is_allowed {
+        true => Finding::of(&RULE, Confidence::Possible).titled("The method was refused, although it is supported"),
+        false => Finding::of(&RULE, Confidence::Proven),
+    };
     let finding = match is_probe || decides.is_none() {
         true => finding.about(failure.status),
         false => finding.explains(Some(failure.status)),
@@ -49,13 +62,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let finding = finding
         .sender(Role::Uas, response)
         .because(because)
-        .fix(format!(
-            "Switch on what {method} is for at {server}, or keep {} from sending it there.",
-            request.path.source
-        ))
+        .fix(match is_allowed {
+            true => format!("Look on {server} what it takes {method} for: which addresses, and from whom."),
+            false => format!(
+                "Switch on what {method} is for at {server}, or keep {} from sending it there.",
+                request.path.source
+            ),
+        })
         .claim_method(request, "the method")
         .claim_status(response, "it is not supported")
-        .claim_header(response, "Allow", "what is supported instead");
+        .claim_header(response, "Allow", if is_allowed { "it is among them" } else { "what is supported instead" });
     Some(finding.refuted("server-fault", format!("{} speaks of the method, not of a fault", failure.status)))
 }
 

@@ -5,6 +5,7 @@ use crate::call::{Failure, Heard, Kind, Sample, form, sure_end};
 use crate::catalogue::{Topic, q850};
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::bound::{bound, tells_of_a_dial_plan};
+use crate::diagnosis::case::SOON;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::signed_off::signed_off;
@@ -123,9 +124,17 @@ impl<'a> Unrouted<'a> {
     fn confidence(&self) -> Confidence {
         match self.told.filter(|_| self.meaning.is_some()) {
             _ if self.case.code(self.failure) == 484 => Confidence::Proven,
+            Some(_) if self.rang().is_some() => Confidence::Likely,
             Some(told) => told.confidence(),
+            None if self.case.ground_said(self.response).is_some() => Confidence::Possible,
             None => Confidence::Likely,
         }
+    }
+
+    /// A 180 long before the cause: what rang has a number.
+    fn rang(&self) -> Option<&'a Heard> {
+        let alerting = self.case.alerting(self.failure.transaction);
+        alerting.filter(|rang| self.response.place.time.since(rang.place.time) > SOON)
     }
 
     fn explanation(&self) -> String {
@@ -137,7 +146,11 @@ impl<'a> Unrouted<'a> {
             (None, _) => format!("with {code}: it has no route or no subscriber for this number"),
         };
         let phrase = self.case.own_phrase(self.response).map(|phrase| format!(" (\"{phrase}\")")).unwrap_or_default();
-        format!("{} refused the number {} {said}{phrase}.", self.response.path.source, self.target.bare_user())
+        let rang = match self.rang().filter(|_| self.meaning.is_some()) {
+            Some(_) => " It had been ringing before, which speaks against that.",
+            None => "",
+        };
+        format!("{} refused the number {} {said}{phrase}.{rang}", self.response.path.source, self.target.bare_user())
     }
 
     /// A call that the same server accepted for the same digits in another format.

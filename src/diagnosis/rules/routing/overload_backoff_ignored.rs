@@ -21,7 +21,8 @@ rule! {
     /// Let the caller heed `Retry-After`, and give it a second server.
     ///
     /// ## When it would be wrong
-    /// If another caller was asked to wait: each peer counts for itself, and each phone of a registrar too.
+    /// If another caller was asked to wait: each peer counts for itself, and each phone of a registrar too. Behind one
+    /// address (NAT) another port with another caller in From is another client.
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4, §16.7

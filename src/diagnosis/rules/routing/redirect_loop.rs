@@ -25,8 +25,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A redirect to the same user over another transport, on another port or at another host is a new address. So is
-    /// one that adds headers to the URI, or Identity or P-Asserted-Identity to the response: servers that only sign or
-    /// look up redirect to the same address.
+    /// one that adds headers to the URI, or what a look-up for ported numbers found (`rn`, `npdi`), or Identity or
+    /// P-Asserted-Identity to the response: servers that only sign or look up redirect to the same address.
     ///
     /// ## References
     /// RFC 3261 §8.1.3.4, §21.3
@@ -147,6 +147,9 @@ pub(super) fn followed_by<'a>(case: &Case<'a>, redirect: &Heard) -> Option<&'a H
     })
 }
 
+/// Parameters by which a redirect tells what it has looked up: the routing number, and the way (RFC 4694, RFC 4904).
+const OF_LOOK_UP: &[&str] = &["rn", "npdi", "cic", "tgrp", "trunk-context"];
+
 /// True if a request that opens a call goes to the address of a Contact: the same user, host, port and transport.
 pub(super) fn goes_to(request: &Heard, contact: &str) -> bool {
     let contact = NameAddr::read(contact).uri;
@@ -155,6 +158,11 @@ pub(super) fn goes_to(request: &Heard, contact: &str) -> bool {
     }
     let wanted = Uri::read(&contact);
     let Some(tried) = request.message.target() else { return false };
+    // What a look-up adds for a number that was ported is what the redirect is for (RFC 4694).
+    let adds = |name: &&str| wanted.parameters.has(name) && !tried.parameters.has(name);
+    if OF_LOOK_UP.iter().any(adds) {
+        return false;
+    }
     let port = |uri: &Uri| uri.port.unwrap_or(if uri.scheme == "sips" { 5061 } else { 5060 });
     let transport = |uri: &Uri| uri.parameters.get("transport").map(str::to_ascii_lowercase);
     let sent_by = || request.path.transport.to_string().to_ascii_lowercase();

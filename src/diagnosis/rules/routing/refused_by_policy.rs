@@ -6,7 +6,7 @@ use crate::diagnosis::account::TWILIO;
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::rules::authentication::address_of_record_refused::{OF_NUMBER, count_devices};
+use crate::diagnosis::rules::authentication::address_of_record_refused::{OF_NUMBER, OF_TRANSPORT, count_devices};
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::{POLICY, accepted, is_behind, refused_try};
 use crate::diagnosis::rules::routing::{caller_identity_refused, rejected_by_callee};
 use crate::diagnosis::said::OF_CREDENTIALS;
@@ -312,7 +312,7 @@ impl<'a> Named<'a> {
             return None;
         }
         let is_of_account = case.is_refused_for_account(failure);
-        let says_policy = case.says_any(response, POLICY) && !case.says_any(response, OF_CREDENTIALS);
+        let says_policy = case.says_any(response, POLICY) && !case.blames_any(response, OF_CREDENTIALS);
         let names_policy = says_policy || is_of_account;
         if code == 403 && !names_policy && rejected_by_callee::is_of_user(case, failure, response) {
             return None;
@@ -374,7 +374,10 @@ fn ground<'a>(case: &Case<'a>, failure: &Failure, response: &'a Heard) -> Option
         return found.filter(|_| is_own).map(|found| Ground { confidence: Confidence::Possible, ..found });
     }
     match asked {
-        None if case.call.kind == Kind::Registration => None,
+        None if case.call.kind == Kind::Registration => {
+            let is_of_way = code == 403 && case.blames_any(response, OF_TRANSPORT);
+            ground(format!("{cause_words}, for the way by which it came"), "").filter(|_| is_of_way)
+        }
         None if has_ground => ground(cause_words, ""),
         // The challenge lies before the capture, or in an earlier call.
         None if shows_credentials(case, failure) => {

@@ -26,7 +26,8 @@ rule! {
     /// Break the circle at the server whose route for this callee is wrong.
     ///
     /// ## When it would be wrong
-    /// A spiral is legal: the request comes back with another Request-URI and moves on.
+    /// A spiral is legal: the request comes back with another Request-URI and moves on. Where the capture shows that, it
+    /// is only likely for a 482, and only possible for a 483 although many hops were left.
     ///
     /// ## References
     /// RFC 3261 §16.3, §21.4.20, §21.4.21; RFC 5393
@@ -37,11 +38,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[482, 483])?;
     let response = case.response(failure);
     let request = case.request(failure)?;
-    let Some((first, again)) = passed_twice(case, request).or_else(|| via_twice(request)) else {
-        return behind(case, failure, request, response);
+    let spiral = spiral(case, request);
+    let by_vias =
+        || via_twice(request).filter(|_| spiral.is_none() || failure.status.get() == 482 || !has_many(request));
+    let Some((first, again)) = passed_twice(case, request).or_else(by_vias) else {
+        return behind(case, failure, (request, response), spiral);
     };
     let circle = Circle { case, failure, first, again };
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    // Some servers look for themselves in Via alone, and take a spiral for a circle.
+    let confidence = if spiral.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .party(Role::Proxy, Some(again.path.source))
         .because(circle.explanation(&request.message.request_uri()?));
@@ -65,14 +71,18 @@ struct Circle<'a> {
 
 impl Circle<'_> {
     fn explanation(&self, uri: &str) -> String {
-        format!(
-            "The request for {uri} went round: {}. {} got it {} times, until {} ended it with {}.",
-            cycle(self.case, self.first, self.again).join(" → "),
-            self.again.path.destination,
-            self.passes(),
-            self.case.response(self.failure).path.source,
-            self.failure.status
-        )
+        let (way, status) = (cycle(self.case, self.first, self.again).join(" → "), self.failure.status);
+        let server = self.case.response(self.failure).path.source;
+        match self.passes() {
+            ..2 => {
+                format!("The request for {uri} went round, as its Via says: {way}. {server} ended it with {status}.")
+            }
+            passes => format!(
+                "The request for {uri} went round: {way}. {} got it {passes} times, until {server} ended it with \
+                 {status}.",
+                self.again.path.destination
+            ),
+        }
     }
 
     /// How often the server got it.
@@ -130,21 +140,34 @@ impl Circle<'_> {
 }
 
 /// No circle is visible, but more hops were used up behind the responder than an honest way has.
-fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard) -> Option<Finding> {
-    let hops: u32 = request.message.header("Max-Forwards")?.trim().parse().ok()?;
+fn behind(
+    case: &Case<'_>,
+    failure: &Failure,
+    (request, response): (&Heard, &Heard),
+    spiral: Option<(&Heard, &Heard)>,
+) -> Option<Finding> {
+    let hops = hops_left(request)?;
     // A chain of forwardings that comes back says what the circle is.
     if failure.status.get() != 483 || hops < MANY || diversion_loop::is_shown(case) {
         return None;
     }
     let (callee, server) = (case.callee(failure), response.path.source);
+    let seen = match spiral {
+        Some((_, again)) => format!(
+            "It had come to {} twice before, each time for another Request-URI, which is in order (RFC 3261 §16.3); \
+             the circle itself is not seen, and {server} may have counted wrongly.",
+            again.path.destination
+        ),
+        None => "This capture shows no server twice, so the circle itself is not seen.".to_owned(),
+    };
     let because = format!(
         "{server} got the request with {hops} hops left and answered 483: they were used up behind it, as where a \
-         request goes round. This capture shows no server twice, so the circle itself is not seen."
+         request goes round. {seen}"
     );
     Some(
         Finding::of(&RULE, Confidence::Possible)
             .explains(Some(failure.status))
-            .sender(Role::Proxy, response)
+            .sender(if spiral.is_some() { case.role_of_responder(response) } else { Role::Proxy }, response)
             .because(because)
             .fix(format!(
                 "Look on {server} where it sends \"{callee}\", and follow the way from there until a server comes \
@@ -159,6 +182,30 @@ fn behind(case: &Case<'_>, failure: &Failure, request: &Heard, response: &Heard)
 
 /// More hops than an honest way has.
 const MANY: u32 = 20;
+
+fn hops_left(request: &Heard) -> Option<u32> {
+    request.message.header("Max-Forwards")?.trim().parse().ok()
+}
+
+/// True if more hops were left than a circle leaves.
+fn has_many(request: &Heard) -> bool {
+    hops_left(request).is_some_and(|hops| hops >= MANY)
+}
+
+/// Two passes of a request to one host that have different Request-URIs: it moved on, as it may (RFC 3261 §16.3).
+fn spiral<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &'a Heard)> {
+    let transaction = case.call.transaction(request.transaction);
+    let is_same = |known: &&Transaction| known.method == transaction.method && known.cseq == transaction.cseq;
+    let passes: Vec<&Heard> =
+        case.call.transactions.iter().filter(is_same).filter_map(|known| case.call.request_of(known)).collect();
+    passes.iter().enumerate().find_map(|(at, first)| {
+        let moved_on = |again: &&&Heard| {
+            again.path.destination.ip() == first.path.destination.ip()
+                && again.message.request_uri() != first.message.request_uri()
+        };
+        Some((*first, *passes.iter().skip(at + 1).find(moved_on)?))
+    })
+}
 
 /// The first two passes of the same request to the same server, the second with fewer hops left.
 fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &'a Heard)> {

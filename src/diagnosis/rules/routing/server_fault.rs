@@ -5,6 +5,8 @@ use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::method_unsupported::is_of_network;
+use crate::diagnosis::stated::Ground;
+use crate::diagnosis::trunk::says_failed;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
 use crate::sip::AlternativeService;
 
@@ -18,9 +20,9 @@ rule! {
     /// An error of its script, its database or its software; a server behind it that it could not reach.
     ///
     /// ## Evidence
-    /// 500, 502, 504 or 505; or 503 without `Retry-After`. A Q.850 cause without a rule of its own says what the
-    /// telephone network behind the server lacks (RFC 3398 §7.2.4.1), and then 501 to an INVITE and 503 with
-    /// `Retry-After` count too.
+    /// 500, 502, 504 or 505; or 503 without `Retry-After`, or with words that name a fault beside it. A Q.850 cause
+    /// without a rule of its own says what the telephone network behind the server lacks (RFC 3398 §7.2.4.1), and then
+    /// 501 to an INVITE and 503 with `Retry-After` count too.
     ///
     /// ## How to fix
     /// Look into the log of that server for the Call-ID. Let the caller try another server meanwhile.
@@ -57,7 +59,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// True if the answer is about the server or what lies behind it, and no other rule tells what it says.
 fn is_of_server(case: &Case<'_>, failure: &Failure, of_network: Option<&Q850Cause>) -> bool {
     let (response, code) = (case.response(failure), case.code(failure));
-    let is_overload = code == 503 && is_wait(response) && of_network.is_none();
+    let is_overload = code == 503 && is_wait(response) && of_network.is_none() && !says_failed(case, response);
     // Of the answers to OPTIONS only a 503 speaks of the server itself (`probe-noise`).
     let is_probe = case.call.kind == Kind::Options && code != 503;
     if case.telling_cause(response).is_some() || is_overload || names_too_many(response) || is_probe {
@@ -83,6 +85,7 @@ impl Fault<'_> {
     fn confidence(&self) -> Confidence {
         let is_told = self.quotation.is_some() || self.hides_503() || self.code() == 504;
         match is_told && !self.response.message.is_cut() {
+            true if self.case.ground_said(self.response) == Some(Ground::Busy) => Confidence::Possible,
             true => Confidence::Likely,
             false => Confidence::Possible,
         }
@@ -178,6 +181,9 @@ impl Fault<'_> {
             return finding;
         }
         let finding = match (self.code(), self.response.message.header("Retry-After")) {
+            (503, Some(_)) if is_wait(self.response) => {
+                finding.refuted("server-overloaded", "beside its Retry-After its words name a fault, and no load")
+            }
             (503, Some(_)) => finding
                 .refuted("server-overloaded", "its Retry-After asks for no pause, and there is no word of a limit"),
             (503, None) => {

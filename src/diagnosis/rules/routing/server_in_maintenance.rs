@@ -1,6 +1,8 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::server_overloaded::with_unit;
+use crate::diagnosis::stated::{blames_any, states_any};
+use crate::diagnosis::trunk::says_trunk_is_down;
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -19,7 +21,8 @@ rule! {
     /// Take the server out of DNS or of the list of destinations while it is in maintenance.
     ///
     /// ## When it would be wrong
-    /// A phrase may be left over from an old script. Where a Q.850 cause says something else, that counts.
+    /// A phrase may be left over from an old script, and one that denies maintenance speaks of it too. Where a Q.850
+    /// cause says something else, that counts.
     ///
     /// ## References
     /// RFC 3261 §21.5.4, §20.33, §20.43; RFC 3263 §4.3
@@ -27,12 +30,19 @@ rule! {
 }
 
 /// Words of a phrase or Warning that speak of maintenance.
-const MAINTENANCE: &[&str] = &["maintenance", "out of service", "shutting down", "shutdown", "paused", "drain"];
+const MAINTENANCE: &[&str] = &["maintenance", "out of service", "paused"];
+/// The same of what is done before it, and holds also when that is done.
+const BEFORE: &[&str] = &["shutting down", "shutdown", "drain"];
 
 /// True if a 503 names maintenance: by its phrase, a Warning, or the comment of Retry-After (RFC 3261 §20.33).
 pub(super) fn is_named(case: &Case<'_>, response: &Heard) -> bool {
     let comment = response.message.header("Retry-After").unwrap_or_default().to_lowercase();
-    case.says_any(response, MAINTENANCE) || MAINTENANCE.iter().any(|word| comment.contains(word))
+    names(&case.words(response)) || names(&comment)
+}
+
+/// True if a text, in lower case, states that there is maintenance.
+fn names(text: &str) -> bool {
+    states_any(text, MAINTENANCE) || blames_any(text, BEFORE)
 }
 
 /// True if maintenance is only a word behind the usual phrase of a 503 that carries Retry-After: then the time that it
@@ -40,7 +50,7 @@ pub(super) fn is_named(case: &Case<'_>, response: &Heard) -> bool {
 pub(super) fn is_aside(case: &Case<'_>, response: &Heard) -> bool {
     let phrase = response.message.reason_phrase().to_lowercase();
     let words = case.words(response);
-    let elsewhere = words.lines().skip(1).any(|line| MAINTENANCE.iter().any(|word| line.contains(word)));
+    let elsewhere = words.lines().skip(1).any(names);
     let retry_after = response.message.header("Retry-After").unwrap_or_default();
     let is_plain = !retry_after.is_empty() && retry_after.trim().bytes().all(|byte| byte.is_ascii_digit());
     phrase.trim().starts_with("service unavailable") && is_plain && !elsewhere
@@ -49,7 +59,7 @@ pub(super) fn is_aside(case: &Case<'_>, response: &Heard) -> bool {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[503])?;
     let response = case.response(failure);
-    if !is_named(case, response) || case.q850(response).is_some() {
+    if !is_named(case, response) || case.q850(response).is_some() || says_trunk_is_down(case, response) {
         return None;
     }
     let server = response.path.source;

@@ -4,6 +4,7 @@ use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::channel_limit_reached::names_a_rate;
 use crate::diagnosis::rules::routing::server_in_maintenance;
+use crate::diagnosis::trunk::says_failed;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::Via;
 
@@ -27,7 +28,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// A gateway that has lost its trunk may answer the same with a fixed `Retry-After`; then `Reason` or `Warning`
-    /// tells. Within the time that an earlier 503 asked for, the fault is the caller's: `overload-backoff-ignored`.
+    /// tells: where its words say that something failed, it is that. Within the time that an earlier 503 asked for, the
+    /// fault is the caller's: `overload-backoff-ignored`.
     ///
     /// ## References
     /// RFC 3261 §20.33, §21.5.4; RFC 3263 §4.3; RFC 7339 §4
@@ -80,7 +82,7 @@ impl<'a> Overloaded<'a> {
         // Zero seconds ask for nothing.
         let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
         let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
-        let says_overload = case.says_any(response, OVERLOAD);
+        let says_overload = case.states_any(response, OVERLOAD);
         let control = control(response).filter(|_| !of_callee);
         let is_told = retry_after.is_some() || says_overload || control.is_some();
         // Of a call that comes too soon `overload-backoff-ignored` tells; whoever asks whether the server is back sends
@@ -88,6 +90,9 @@ impl<'a> Overloaded<'a> {
         let comes_too_soon = case.back_off(failure).is_some() && case.call.kind != Kind::Options;
         if case.q850(response).is_some() || !is_told || comes_too_soon {
             return None;
+        }
+        if !says_overload && control.is_none() && says_failed(case, response) {
+            return None; // Its words name a fault: `trunk-out-of-order`, `server-fault`.
         }
         let is_named = server_in_maintenance::is_named(case, response);
         if is_named && !server_in_maintenance::is_aside(case, response) {

@@ -1,3 +1,4 @@
+use crate::call::{Failure, Heard};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -17,7 +18,7 @@ rule! {
     /// Correct the header that is named, or keep the request out of that procedure.
     ///
     /// ## When it would be wrong
-    /// Old systems use some of these numbers for other things; then the phrase tells.
+    /// Old systems use some of these numbers for other things; then the phrase tells, and it is possible only.
     ///
     /// ## References
     /// RFC 6442 §4.2; RFC 4412 §4.7; RFC 5393 §5; RFC 5360 §5.9; RFC 8599 §8.1; RFC 8876 §5.1
@@ -33,6 +34,40 @@ const CODES: &[(u16, &str, &str, &str)] = &[
     (470, "Trigger-Consent", "Permission-Missing", "the recipients have not consented to get the request"),
     (555, "Contact", "Contact", "it does not support the push service"),
 ];
+
+/// What the words of such a refusal speak of, each by its code.
+const OF_CODES: &[(u16, &[&str])] = &[
+    (417, &["priority"]),
+    (424, &["location"]),
+    (425, &["alert"]),
+    (440, &["breadth", "fork", "branch"]),
+    (470, &["consent", "permission"]),
+    (555, &["push"]),
+];
+
+/// True if a refusal has words of its own, and none of what its code is for.
+fn names_another(case: &Case<'_>, response: &Heard, code: u16) -> bool {
+    let known = OF_CODES.iter().find(|(known, _)| *known == code);
+    let says_so = known.is_some_and(|(_, words)| case.says_any(response, words));
+    !case.words(response).trim().is_empty() && !says_so
+}
+
+/// The words of the refusal name a ground that has nothing to do with its code.
+fn of_other_words(case: &Case<'_>, failure: &Failure, response: &Heard, what: &str) -> Finding {
+    let (server, code) = (response.path.source, failure.status);
+    Finding::of(&RULE, Confidence::Possible)
+        .titled("The request was refused with a code that is meant for something else")
+        .explains(Some(code))
+        .sender(case.role_of_responder(response), response)
+        .because(format!(
+            "{server} answered {code}{}. By its number that is: {what}. Nothing in the request or the response speaks \
+             of that, so its words count.",
+            case.said_beside_code(response)
+        ))
+        .fix(format!("Look on {server} for the rule that its words name."))
+        .claim_status(response, "the request is refused")
+        .claim_own_words(case, response)
+}
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure()?;
@@ -52,6 +87,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None if is_unread => format!("its {asked}, if it carries one, is behind the cut"),
         None => format!("the request carries no {asked}"),
     };
+    if carried.is_none() && response.message.header(answered).is_none() && names_another(case, response, code) {
+        return Some(of_other_words(case, failure, response, what));
+    }
     let because = format!("{server} answered {code}: {what}; {with}{quotation}.");
     let finding = Finding::of(&RULE, Confidence::Proven).explains(Some(failure.status));
     // 417 is about a value that is not known (RFC 4412 §4.6.2): who sent none cannot mend it.

@@ -1,6 +1,7 @@
 use crate::call::{Failure, Heard, Transaction, timer};
 use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::reachability::large_request_lost::ONE_PACKET;
 use crate::diagnosis::unlisted::unlisted;
 use crate::diagnosis::words::{destination_field, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -25,7 +26,8 @@ rule! {
     /// ## When it would be wrong
     /// After ringing a 408 is a ring timeout, and no fault of the network; unless what rang had ended before the
     /// request was sent on to the one who is silent. A request that UDP carried only once tells that the capture lacks
-    /// packets of that hop: then it is possible, and no more.
+    /// packets of that hop: then it is possible, and no more. Whether the next hop is down, or the way to it or back is
+    /// closed, or lets no fragments pass, looks the same from here, unless TCP acknowledged the request.
     ///
     /// ## References
     /// RFC 3261 §16.7, §16.8, §21.4.9, §21.5.5; RFC 4320
@@ -107,9 +109,32 @@ impl<'a> Timeout<'a> {
                 length(waited.waited)
             ),
             false => format!(
-                "{proxy} sent the {method} on to {next}, {}, and {proxy} made the {code} itself.{beside}",
-                waited.words()
+                "{proxy} sent the {method} on to {next}, {}, and {proxy} made the {code} itself.{beside}{}",
+                waited.words(),
+                self.way_there()
             ),
+        }
+    }
+
+    /// The bytes of a request that UDP had to send in fragments.
+    fn fragmented(&self) -> Option<usize> {
+        let sent = self.waited.sent;
+        let size = sent.message.bytes().len();
+        (size > ONE_PACKET && !sent.path.transport.is_reliable() && self.waited.is_silent()).then_some(size)
+    }
+
+    /// What is known of whether it arrived, as a sentence of its own.
+    fn way_there(&self) -> String {
+        let (next, method) = (self.waited.branch.path.destination, &self.waited.branch.method);
+        match self.fragmented() {
+            _ if self.case.was_received(self.waited.sent) => {
+                format!(" TCP of {next} acknowledged the {method}, so it did arrive there.")
+            }
+            Some(size) => format!(
+                " The {method} has {size} bytes, which UDP sends in fragments: a filter that drops fragments looks the \
+                 same from here as a host that is down."
+            ),
+            None => String::new(),
         }
     }
 
@@ -119,20 +144,34 @@ impl<'a> Timeout<'a> {
         if let Some(contact) = self.case.private_contact(self.waited.sent) {
             return contact.told_in(finding, &self.explanation(), (Role::Proxy, proxy));
         }
-        let finding = finding
-            .party(Role::Uas, Some(next))
-            .because(self.explanation())
-            .fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
-            .fix(match self.beside.1.is_empty() {
-                true => format!(
-                    "Give {proxy} a second destination for this {}, and let it notice by OPTIONS that {next} is \
+        let was_received = self.case.was_received(self.waited.sent);
+        let role = if was_received { Role::Uas } else { Role::Network };
+        let finding = finding.party(role, Some(next)).because(self.explanation());
+        let finding = match was_received {
+            true => finding.fix(format!(
+                "Look at the SIP service of {next}: its host is reached and took the bytes, and nothing answers them."
+            )),
+            false => {
+                finding.fix(format!("Look whether {next} is up and listens, and whether {} can reach it.", proxy.ip()))
+            }
+        };
+        let finding = match self.fragmented() {
+            Some(_) => finding.fix(format!(
+                "Send {next} a small request, such as OPTIONS: if that is answered, let IP fragments pass, or use TCP \
+                 for large requests (RFC 3261 §18.1.1)."
+            )),
+            None => finding,
+        };
+        let finding = finding.fix(match self.beside.1.is_empty() {
+            true => format!(
+                "Give {proxy} a second destination for this {}, and let it notice by OPTIONS that {next} is \
                      silent.",
-                    self.case.noun()
-                ),
-                false => {
-                    format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
-                }
-            });
+                self.case.noun()
+            ),
+            false => {
+                format!("Let {proxy} notice by OPTIONS that {next} is silent, and not try it as long as it is.")
+            }
+        });
         match unlisted(self.case, self.waited.sent) {
             Some(device) => device.told(finding, proxy),
             None => finding,

@@ -1,5 +1,6 @@
-use crate::call::Heard;
+use crate::call::{Heard, Kind};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::stated::Ground;
 use crate::diagnosis::trunk::{Refusal, refusal};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
@@ -15,8 +16,9 @@ rule! {
     /// transcoders.
     ///
     /// ## Evidence
-    /// A `Reason` with Q.850 cause 34, 42, 44 or 47 in the failure response; or in a 183 before one without
-    /// a `Reason` (likely).
+    /// A `Reason` with Q.850 cause 34, 42, 44 or 47 in the failure response; or in a 183 before one without a `Reason`
+    /// (likely). Or words that say that no trunk or channel is free, without such a cause (likely). After ringing, or
+    /// where the text of the `Reason` is the name of another cause, it is likely only.
     ///
     /// ## How to fix
     /// Compare the calls in use with the channels booked, use another route meanwhile, and have capacity raised.
@@ -29,7 +31,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
-    "E12" "trunk-congested" needs [REFUSED REASON], check
+    "E12" "trunk-congested" needs [REFUSED REASON] [404 480 486 500 502 503 504 WORDS], check
 }
 
 /// Q.850 causes of this rule, and what they say is missing.
@@ -41,6 +43,34 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_cause(case).or_else(|| of_words(case))
+}
+
+/// A refusal that says in words that no trunk or channel is free.
+fn of_words(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[404, 480, 486, 500, 502, 503, 504]).filter(|_| case.call.kind == Kind::Call)?;
+    let response = case.response(failure);
+    if case.told(response).is_some() || case.ground_said(response) != Some(Ground::TrunksBusy) {
+        return None;
+    }
+    let responder = response.path.source;
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(format!(
+            "{responder} refused the call to \"{}\" with {}{}: no trunk or channel is free, by its own words.",
+            case.callee(failure),
+            failure.status,
+            case.said_beside_code(response)
+        ))
+        .fix(format!("Compare the calls that were up through {responder} at that moment with the channels it has."))
+        .fix("Route further calls over another trunk while this one is full: let the failure lead to the next one.")
+        .claim_status(response, "the gateway refuses")
+        .claim_own_words(case, response);
+    Some(finding.refuted("callee-busy", "its words speak of the way to the callee"))
+}
+
+fn of_cause(case: &Case<'_>) -> Option<Finding> {
     let Refusal { finding, response, responder, told } = refusal(case, &RULE, CAUSES)?;
     let cause = told.cause;
     if let Some((rang, cancel)) = given_up_ringing(case) {

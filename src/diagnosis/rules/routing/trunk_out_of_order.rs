@@ -1,6 +1,7 @@
+use crate::call::Kind;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::trunk::{Refusal, refusal};
-use crate::diagnosis::{Case, Finding};
+use crate::diagnosis::trunk::{Refusal, refusal, says_trunk_is_down};
+use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
     /// The trunk or the network behind it is out of order.
@@ -12,8 +13,9 @@ rule! {
     /// A line or interface is down, or the network had a short fault.
     ///
     /// ## Evidence
-    /// A `Reason` with Q.850 cause 27, 38 or 41 in the failure response; or in a 183 before one without
-    /// a `Reason` (likely).
+    /// A `Reason` with Q.850 cause 27, 38 or 41 in the failure response; or in a 183 before one without a `Reason`
+    /// (likely). Or a 404, 480, 486, 500, 502, 503 or 504 without a cause whose words say that a trunk is down
+    /// (likely). After ringing, or where the text of the `Reason` is the name of another cause, it is likely only.
     ///
     /// ## How to fix
     /// Look at the lines behind the gateway, and use another route meanwhile.
@@ -25,7 +27,7 @@ rule! {
     ///
     /// ## References
     /// RFC 3326; RFC 3398 §7.2.4.1; RFC 6432
-    "E12" "trunk-out-of-order" needs [REFUSED REASON], check
+    "E12" "trunk-out-of-order" needs [REFUSED REASON] [404 480 486 500 502 503 504 WORDS], check
 }
 
 /// Q.850 causes of this rule, and what is out of order.
@@ -36,6 +38,40 @@ const CAUSES: &[(u32, &str)] = &[
 ];
 
 fn check(case: &Case<'_>) -> Option<Finding> {
+    of_cause(case).or_else(|| of_words(case))
+}
+
+/// A refusal that says in words that the trunk is down.
+fn of_words(case: &Case<'_>) -> Option<Finding> {
+    let failure = case.failure_with(&[404, 480, 486, 500, 502, 503, 504]).filter(|_| case.call.kind == Kind::Call)?;
+    let response = case.response(failure);
+    if case.told(response).is_some() || !says_trunk_is_down(case, response) {
+        return None;
+    }
+    let responder = response.path.source;
+    let finding = Finding::of(&RULE, Confidence::Likely)
+        .explains(Some(failure.status))
+        .sender(case.role_of_responder(response), response)
+        .because(format!(
+            "{responder} refused the call to \"{}\" with {}{}: a trunk or line behind it does not work, by its own \
+             words.",
+            case.callee(failure),
+            failure.status,
+            case.said_beside_code(response)
+        ))
+        .fix(format!("Look at the state of the lines and links behind {responder}."))
+        .fix("Route calls over another trunk until it is repaired: let the failure lead to the next one.")
+        .claim_status(response, "the gateway refuses")
+        .claim_own_words(case, response)
+        .claim_header(response, "Retry-After", "for how long");
+    Some(
+        finding
+            .refuted("server-overloaded", "its words name a trunk that is down, and no load")
+            .refuted("trunk-congested", "its words name a fault, not missing capacity"),
+    )
+}
+
+fn of_cause(case: &Case<'_>) -> Option<Finding> {
     let Refusal { finding, response, responder, told } = refusal(case, &RULE, CAUSES)?;
     let cause = told.cause;
     let finding = finding

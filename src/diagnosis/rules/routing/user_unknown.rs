@@ -87,7 +87,11 @@ impl<'a> Unknown<'a> {
 
     /// Without the request it is known only whom it was for at first.
     fn confidence(&self) -> Confidence {
-        if self.case.request(self.failure).is_some() { Confidence::Proven } else { Confidence::Likely }
+        match self.case.request(self.failure) {
+            _ if self.case.ground_said(self.response).is_some() => Confidence::Possible,
+            Some(_) => Confidence::Proven,
+            None => Confidence::Likely,
+        }
     }
 
     fn blamed(&self, finding: Finding) -> Finding {

@@ -16,7 +16,8 @@ rule! {
     ///
     /// ## Why it happens
     /// The tags are exchanged or copied from the wrong side, the Call-ID was rewritten by a B2BUA on the way, the
-    /// request reached another node, or the call had ended already. With `early-only`, an answered call does not count.
+    /// request reached another node, or the call had ended already. Where tags and sides are right and the call was not
+    /// ended before, it lies with its receiver (likely). With `early-only`, an answered call does not count.
     ///
     /// ## Evidence
     /// An INVITE with Replaces, and 481 to it, or 486 if it says `early-only`; or 603, where the call that it names had
@@ -39,10 +40,14 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let seen = Unmatched::of(case)?;
     let (name, server) = (seen.name, seen.response.path.source);
-    // Who declines may have a reason of his own.
-    let sure = if seen.status.get() == 603 { Confidence::Likely } else { Confidence::Proven };
-    let finding =
-        Finding::of(&RULE, sure).explains(Some(seen.status)).sender(case.role_of_sender(seen.request), seen.request);
+    // Who declines may have a reason of his own; and the call that is named may have ended unseen.
+    let is_named_rightly = seen.is_named_rightly();
+    let sure = if seen.status.get() == 603 || is_named_rightly { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, sure).explains(Some(seen.status));
+    let finding = match is_named_rightly {
+        true => finding.sender(case.role_of_responder(seen.response), seen.response),
+        false => finding.sender(case.role_of_sender(seen.request), seen.request),
+    };
     let finding = match name {
         "Join" => finding.titled("The call that was to be joined is not known there."),
         _ => finding,
@@ -134,6 +139,11 @@ impl<'a> Unmatched<'a> {
         order(&self.known, self.tags(), self.response.path.source.ip())
     }
 
+    /// True if it names a call as it must that is up at the one who does not know it, as far as the capture shows.
+    fn is_named_rightly(&self) -> bool {
+        self.ended.is_none() && !self.is_early_only && matches!(self.order(), Some(Order::Right))
+    }
+
     /// What it wants to do with the call.
     fn verb(&self) -> &'static str {
         if self.name == "Join" { "join" } else { "replace" }
@@ -171,8 +181,8 @@ impl<'a> Unmatched<'a> {
                 "Let {client} wait until the call is answered, or send its INVITE to the side that began it ({rfc})."
             ),
             (None, Some(Order::Right)) => format!(
-                "Look why {server} does not know that call any more: it may have ended unseen, or {server} was \
-                 restarted, or is another node than the one that has the call."
+                "Look why {server} does not find that call: it may be another node than the one that has the call, \
+                 not support {name} for it, or have been restarted; or the call had ended unseen."
             ),
             (None, Some(Order::Unknown) | None) => {
                 return vec![
@@ -277,7 +287,10 @@ fn compared(known: &[NamedDialog], (to_tag, from_tag): (&str, &str), server: IpA
     let is_of = |tag: &str| known.iter().any(|dialog| dialog.caller_tag == tag || dialog.callee_tag == tag);
     match (order(known, (to_tag, from_tag), server), is_of(to_tag), is_of(from_tag)) {
         (Some(Order::Right), _, _) => {
-            format!("both tags are right and stand where they have to, and {server} does not know that call any more")
+            format!(
+                "both tags are right and stand where they have to, and no BYE of that call had come before, but \
+                 {server} does not find it"
+            )
         }
         (Some(Order::Early), _, _) => format!(
             "both tags are right, but that call only rings at {server}, as far as the capture shows, and what rings \

@@ -1,7 +1,7 @@
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::{Message, Method, StatusCode};
+use crate::sip::{Message, Method, Parameters, StatusCode};
 
 rule! {
     /// The transfer failed: the target did not take the call, or the other side would not call it.
@@ -14,8 +14,8 @@ rule! {
     /// The target is busy, declined, unknown or cannot be reached. The code is the target's, not that of the transfer.
     ///
     /// ## Evidence
-    /// REFER, accepted; then a NOTIFY of its subscription whose body (message/sipfrag) holds a final code of 300 or
-    /// more. Or a final code of 300 or more to the REFER, other than a challenge, 481 or 491.
+    /// REFER, accepted; then NOTIFYs of its subscription, the last of which holds a final code of 300 or more in its body
+    /// (message/sipfrag). Or a final code of 300 or more to the REFER, other than a challenge, 481 or 491.
     ///
     /// ## How to fix
     /// Look at the call to the target for the reason of its code.
@@ -89,7 +89,7 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             let is_told = |heard: &&Heard| {
                 heard.message.status().is_some_and(|status| !matches!(status.get(), ..300 | 401 | 407 | 481 | 491))
             };
-            Some((refer.request, case.finals(refer.transaction).find(is_told)?))
+            Some((refer.request, case.as_made(case.finals(refer.transaction).find(is_told)?)))
         })?;
     let status = refusal.message.status()?;
     let target = refer.message.header("Refer-To")?.into_owned();
@@ -123,16 +123,37 @@ fn accepted_refer<'a>(case: &Case<'a>) -> Option<(&'a Heard, &'a Heard)> {
     })
 }
 
-/// The NOTIFY of the same Call-ID that reports a final failure, with the code and the line that it quotes.
+/// The last report of the subscription that a REFER made, if it is of a final failure: with the code and the line that
+/// it quotes. What was reported before tells of steps: a challenge, a redirect, a target after which another was called
+/// (RFC 3515 §2.4.5).
 fn report<'a>(case: &Case<'a>, refer: &Heard) -> Option<(&'a Heard, StatusCode, String)> {
-    case.asked(&Method::Notify)
-        .filter(|notify| {
-            notify.request.message.call_id() == refer.message.call_id() && notify.request.place > refer.place
-        })
-        .find_map(|notify| {
-            let (status, line) = fragment(&notify.request.message)?;
-            status.is_failure().then_some((notify.request, status, line))
-        })
+    let reports = case.asked(&Method::Notify).map(|notify| notify.request).filter(|notify| {
+        notify.message.call_id() == refer.message.call_id() && notify.place > refer.place && is_about(notify, refer)
+    });
+    let mut last = None;
+    for (notify, (status, line)) in reports.filter_map(|notify| Some((notify, fragment(&notify.message)?))) {
+        last = Some((notify, status, line));
+        if ends_subscription(notify) {
+            break;
+        }
+    }
+    let goes_on = |notify: &Heard, status: StatusCode| {
+        !ends_subscription(notify) && (status.is_challenge() || status.get() < 400)
+    };
+    last.filter(|(notify, status, _)| status.is_failure() && !goes_on(notify, *status))
+}
+
+/// True unless a NOTIFY names another REFER of the dialog, by the number of its CSeq (RFC 3515 §2.4.6).
+fn is_about(notify: &Heard, refer: &Heard) -> bool {
+    let event = notify.message.header("Event").unwrap_or_default();
+    let (_, parameters) = event.split_once(';').unwrap_or((&event, ""));
+    let named = Parameters::read(parameters, b';').get("id").and_then(|id| id.trim().parse::<u32>().ok());
+    named.is_none_or(|id| refer.message.cseq().is_none_or(|cseq| cseq.number == id))
+}
+
+fn ends_subscription(notify: &Heard) -> bool {
+    let state = notify.message.header("Subscription-State").unwrap_or_default();
+    state.split(';').next().is_some_and(|state| state.trim().eq_ignore_ascii_case("terminated"))
 }
 
 /// The status line in the body of a NOTIFY (RFC 3420).
