@@ -15,6 +15,38 @@ fn a_connection_elsewhere_is_not_why_the_user_is_busy() {
 
 const ROWS: &[Row] = &[
     (
+        "redirect-not-followed",
+        "story-spoke-to-the-target.txt",
+        Role::Uac,
+        Confidence::Possible,
+        "sent no request there that is in this capture, though it sent something else there afterwards",
+        "sent no request there.",
+    ),
+    (
+        "challenge-not-answered",
+        "story-once-of-two.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "sent none this time, though it had shown some for this realm before",
+        "never sent any",
+    ),
+    (
+        "dialog-identifiers-wrong",
+        "story-before-the-answer.txt",
+        Role::Uac,
+        Confidence::Likely,
+        "carries the tag \"second\", which is not part of the dialog",
+        "callee's side",
+    ),
+    (
+        "contact-transport-wrong",
+        "story-one-before-missed.txt",
+        Role::Uas,
+        Confidence::Likely,
+        "and did not get through",
+        "no answer to",
+    ),
+    (
         "callee-unreachable",
         "story-beginning-missed.txt",
         Role::Uas,

@@ -88,6 +88,9 @@ impl Call {
         if self.goes_on_unseen(last) {
             return (Outcome::Answered, None);
         }
+        if self.is_tried_again_unseen(last) {
+            return (Outcome::Unfinished, None);
+        }
         let cancelled = self.was_cancelled_in_time(last);
         let ends_cancelled = |failure: &Failure| failure.transaction == last.id && failure.only_ends_cancelled();
         let outcome = match status.map(StatusCode::get) {
@@ -123,9 +126,10 @@ impl Call {
         let caller = invite.message.tag_of_from();
         let refusal = attempt.finals.last().map(|id| self.message(*id).place);
         self.transactions.iter().any(|later| {
-            let Some(request) = self.request_of(later) else { return false };
+            let Some(request) = self.first_of(later).map(|first| self.message(first)) else { return false };
             let is_accepted = || self.final_status_of(later).is_some_and(StatusCode::is_success);
-            let of_call = later.in_dialog && request.message.call_id() == invite.message.call_id();
+            let is_inside = later.in_dialog || later.request.is_none() && later.method == Method::Bye;
+            let of_call = is_inside && request.message.call_id() == invite.message.call_id();
             let shows_answer = match request.message.tag_of_from() == caller {
                 true => refusal.is_some() && later.cseq > attempt.cseq.saturating_add(1),
                 false => request.message.tag_of_to() == caller,

@@ -14,18 +14,18 @@ impl Call {
         self.transactions.iter().filter(move |known| known.method == *method && self.is_unseen(known))
     }
 
-    /// True if only responses of a transaction were captured, and no captured request has their branch, or their number
-    /// and From tag: they answer one that the capture missed. A response that has one of the two was changed on its
-    /// way, or passed on.
+    /// True if only responses or ACKs of a transaction were captured, and no captured request has their branch, or their
+    /// number and From tag: they belong to one that the capture missed. What has one of the two was changed on its way,
+    /// or passed on.
     pub fn is_unseen(&self, transaction: &Transaction) -> bool {
         if transaction.request.is_some() || transaction.cseq == NO_CSEQ {
             return false;
         }
-        let Some(response) = self.first_of(transaction).map(|id| self.message(id)) else { return false };
+        let Some(first) = self.first_of(transaction).map(|id| self.message(id)) else { return false };
         !self.transactions.iter().filter(|known| known.method == transaction.method).any(|known| {
             self.request_of(known).is_some_and(|request| {
-                let is_same = || request.message.tag_of_from() == response.message.tag_of_from();
-                request.message.call_id() == response.message.call_id()
+                let is_same = || request.message.tag_of_from() == first.message.tag_of_from();
+                request.message.call_id() == first.message.call_id()
                     && (*known.branch == *transaction.branch || known.cseq == transaction.cseq && is_same())
             })
         })
@@ -49,12 +49,11 @@ impl Call {
             })
     }
 
-    /// The request of a transaction, or the first of its responses where the capture missed it.
+    /// The request of a transaction, or the first of its responses and ACKs where the capture missed it.
     pub(crate) fn first_of(&self, transaction: &Transaction) -> Option<MessageId> {
-        let first = |ids: &[MessageId]| ids.first().copied();
-        transaction
-            .request
-            .or_else(|| first(&transaction.provisionals).into_iter().chain(first(&transaction.finals)).min())
+        let Transaction { provisionals, finals, acks, .. } = transaction;
+        let firsts = [provisionals, finals, acks].map(|ids| ids.first().copied());
+        transaction.request.or_else(|| firsts.into_iter().flatten().min())
     }
 
     /// True if a final response of a transaction was captured, or the ACK of one.
@@ -68,13 +67,20 @@ impl Call {
         self.is_unseen(transaction) && self.transactions.iter().any(|before| self.is_tried_unseen(before, transaction))
     }
 
+    /// True if a request was refused, and its client tried again in a request that the capture missed: its responses or
+    /// its ACK are there.
+    pub(crate) fn is_tried_again_unseen(&self, refused: &Transaction) -> bool {
+        self.unseen(&refused.method).any(|next| self.is_tried_unseen(refused, next))
+    }
+
     /// True if a transaction that the capture missed the request of may be the next try of this one, which was refused.
     pub(crate) fn is_tried_unseen(&self, refused: &Transaction, next: &Transaction) -> bool {
         let is_before = |heard: &Heard| self.first_of(next).is_some_and(|first| heard.id < first);
         let is_refusal = |heard: &Heard| heard.message.status().is_some_and(StatusCode::is_failure);
         refused.request.is_some()
             && refused.method == next.method
-            && refused.upstream.is_none() == next.upstream.is_none()
+            && (refused.upstream.is_none() == next.upstream.is_none()
+                || next.provisionals.is_empty() && next.finals.is_empty())
             && refused.cseq < next.cseq
             && refused.path.source.ip() == next.path.source.ip()
             && self.leg(refused.leg).call_id == self.leg(next.leg).call_id

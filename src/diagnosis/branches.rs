@@ -86,7 +86,9 @@ impl<'a> Case<'a> {
         let until = self.response(failure).place;
         self.call.downstream_of(failure.transaction).filter_map(move |branch| {
             let sent = self.call.request_of(branch).filter(|sent| sent.place < until)?;
-            if self.finals(branch).any(|heard| heard.place < until) {
+            // Who acknowledges has got a final response, be it missing in the capture (RFC 3261 §17.1.1.3).
+            let mut concluded = self.finals(branch).chain(branch.acks.iter().map(|id| self.call.message(*id)));
+            if concluded.any(|heard| heard.place < until) {
                 return None;
             }
             // What is sent after the failure was told says nothing of how long the proxy waited.

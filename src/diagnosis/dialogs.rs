@@ -24,7 +24,7 @@ pub enum Side {
     Caller,
     /// The side that answered it.
     Callee,
-    /// The INVITE is not in the capture.
+    /// Neither the INVITE nor a response to it is in the capture.
     Unknown,
 }
 
@@ -48,11 +48,12 @@ impl Side {
         }
     }
 
-    /// Its role in the dialog.
+    /// The role in the dialog of the author of a request. Where nobody knows who opened the dialog, who asks is taken
+    /// for the caller.
     pub(crate) fn role(self) -> Role {
         match self {
-            Side::Caller => Role::Uac,
-            Side::Callee | Side::Unknown => Role::Uas,
+            Side::Caller | Side::Unknown => Role::Uac,
+            Side::Callee => Role::Uas,
         }
     }
 }
@@ -249,7 +250,9 @@ impl<'a> Case<'a> {
         if lost_from_tag(request) {
             return side_by_path(openings, request);
         }
-        let mut tags = openings.filter_map(|transaction| self.call.request_of(transaction)).map(from_tag).peekable();
+        // Where the INVITE was not captured, its responses tell whose it was (RFC 3261 §8.2.6.2).
+        let known = openings.filter_map(|transaction| self.call.first_of(transaction));
+        let mut tags = known.map(|id| from_tag(self.call.message(id))).peekable();
         match tags.peek().is_some() {
             true if tags.any(|tag| tag == from_tag(request)) => Side::Caller,
             true => Side::Callee,

@@ -53,12 +53,15 @@ fn of_opening(case: &Case<'_>) -> Option<Finding> {
     let tries = case.tries();
     let last = tries.iter().rev().find(|one| one.response.is_some_and(|heard| heard.id == response.id))?.clone();
     let Some(challenge) = last.challenges().first() else { return without_challenge(case, last.request, response) };
-    if tried_elsewhere(case, &last, response) {
+    if tried_elsewhere(case, &last, response) || case.call.is_tried_again_unseen(last.transaction) {
         return None;
     }
     let first = first_unanswered(case, passed_over(&tries)).unwrap_or(response);
     let shows_older = rejection.is_some();
-    let unanswered = Unanswered { case, status: failure.status, tries, last, challenge, response, first, shows_older };
+    let is_of_realm = |one: &Try<'_>| one.credentials().iter().any(|shown| shown.realm == challenge.realm);
+    let answers = if shows_older { None } else { tries.iter().find(|one| is_of_realm(one)).map(|one| one.request) };
+    let status = failure.status;
+    let unanswered = Unanswered { case, status, tries, last, challenge, response, first, shows_older, answers };
     let finding = Finding::of(&RULE, unanswered.confidence())
         .explains(Some(failure.status))
         .sender(Role::Uac, unanswered.last.request);
@@ -81,6 +84,8 @@ struct Unanswered<'a> {
     first: &'a Heard,
     /// True if the request showed credentials with a nonce whose challenge is not in the capture.
     shows_older: bool,
+    /// A try before this one in which the client showed credentials for the realm.
+    answers: Option<&'a Heard>,
 }
 
 impl Unanswered<'_> {
@@ -88,6 +93,8 @@ impl Unanswered<'_> {
         match (self.case.tail(self.first.place) >= timer::GIVE_UP, self.shows_older) {
             // Where messages are cut, credentials may stand behind the cut.
             (true, false) if self.last.request.message.is_cut() => Confidence::Possible,
+            // Who has credentials mostly sends them, and the capture may lack that.
+            (true, false) if self.answers.is_some() => Confidence::Likely,
             (true, false) => Confidence::Proven,
             // The secret in credentials that came unasked may be wrong too.
             (true, true) => Confidence::Possible,
@@ -125,6 +132,7 @@ impl Unanswered<'_> {
         match self.shows_older {
             false if self.is_unread() => "showed none before the cut",
             false if self.confidence() == Confidence::Unseen => "had sent none when the capture ends",
+            false if self.answers.is_some() => "sent none this time, though it had shown some for this realm before",
             false => "never sent any",
             true => {
                 "had shown some with another nonce, whose challenge is not in this capture, and did not try again with \
@@ -149,6 +157,13 @@ impl Unanswered<'_> {
         let (case, request) = (self.case, self.last.request);
         let (client, challenger) = (request.path.source, case.challenger(self.response, self.challenge));
         let server = challenger.path.source;
+        if self.answers.is_some() {
+            return finding
+                .fix(format!(
+                    "Look at {client} for why it did not answer this challenge: it has credentials for the realm."
+                ))
+                .fix("Or capture again: if packets were missed, it may have answered.");
+        }
         let finding = match self.is_of_token() {
             true => finding
                 .fix(format!(
@@ -178,17 +193,20 @@ impl Unanswered<'_> {
             return finding;
         }
         let (method, header) = (self.last.transaction.method.name(), header_that_answers(challenge));
+        let absent = format!("{method} with {header} after the challenge");
+        let followed = what_followed(passed_over(&self.tries));
+        if let Some(before) = self.answers {
+            return finding.claim(before, "sip.Method", method, "it carries credentials for this realm").claim_absent(
+                self.first.place,
+                absent,
+                followed,
+            );
+        }
         let why_not_rejected = match self.shows_older {
             false => "no credentials were sent that the server could have refused",
             true => "the credentials carried an older nonce, so the server need not have looked at the secret",
         };
-        finding
-            .claim_absent(
-                self.first.place,
-                format!("{method} with {header} after the challenge"),
-                what_followed(passed_over(&self.tries)),
-            )
-            .refuted("credentials-rejected", why_not_rejected)
+        finding.claim_absent(self.first.place, absent, followed).refuted("credentials-rejected", why_not_rejected)
     }
 }
 

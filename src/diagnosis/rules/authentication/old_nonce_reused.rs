@@ -60,10 +60,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn old_ones(case: &Case<'_>, last: &Rejection<'_>) -> Option<(usize, usize)> {
     let rejections = case.rejections();
     let tries = case.tries();
-    // Where a try is missing before one whose nonce nothing in the capture gave, so is the challenge that gave it.
+    // Where a try is missing before one whose nonce nothing in the capture gave, so is the challenge that gave it; and
+    // what a challenge gave whose own request is missing may be the newest nonce.
     let is_missed = |one: &Rejection<'_>| {
-        let shown = tries.iter().find(|known| known.request.id == one.request.id);
-        shown.is_some_and(|shown| case.asked_with_nonce_of(shown).is_none()) && case.lacks_requests_before(one.request)
+        let Some(shown) = tries.iter().find(|known| known.request.id == one.request.id) else { return false };
+        match case.asked_with_nonce_of(shown) {
+            Some(given) => one.asked.as_ref().is_some_and(|(asked, _)| asked.id < given.id),
+            None => case.lacks_requests_before(one.request),
+        }
     };
     let is_answer = |one: &&Rejection<'_>| {
         one.asked.is_some() && one.credentials.realm == last.credentials.realm && !is_missed(one)

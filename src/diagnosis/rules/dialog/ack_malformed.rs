@@ -134,13 +134,20 @@ fn odd_ack<'a>(case: &Case<'a>, success: &Heard) -> Option<&'a Heard> {
             && ack.message.call_id() == success.message.call_id()
             && (from_tag(ack) == from_tag(success) || to_tag(ack) == to_tag(success))
             && ack.last_place() > success.place
-            && went_to_answerer(case, ack)
+            && case.call.messages.iter().filter(|copy| is_copy(ack, copy)).all(|copy| went_to_answerer(case, copy))
             && !fits_any(case, ack)
     })
 }
 
-/// True if an ACK went where a 2xx came from: another one may be for a refusal on its own hop, which the capture
-/// missed.
+/// True for an ACK as another hop carries it.
+fn is_copy(ack: &Heard, copy: &Heard) -> bool {
+    copy.message.method() == Some(&Method::Ack)
+        && copy.message.call_id() == ack.message.call_id()
+        && (from_tag(copy), to_tag(copy)) == (from_tag(ack), to_tag(ack))
+}
+
+/// True if an ACK went where a 2xx came from: another one may be for a refusal on its own hop, or for the 2xx of another
+/// branch, which the capture missed.
 fn went_to_answerer(case: &Case<'_>, ack: &Heard) -> bool {
     case.answers().any(|(_, success)| success.path.source.ip() == ack.path.destination.ip())
 }

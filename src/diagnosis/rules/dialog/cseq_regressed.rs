@@ -5,7 +5,7 @@ use crate::capture::Place;
 use crate::diagnosis::dialogs::from_tag;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::offer_answer::prack_missing::is_in_vain;
-use crate::diagnosis::{Case, Confidence, Finding, Side};
+use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::{Method, StatusCode};
 
 rule! {
@@ -56,7 +56,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         if gives_up { " So the provisional response was never confirmed, and the call was given up." } else { "" };
     Some(
         finding
-            .sender(if side == Side::Unknown { crate::diagnosis::Role::Uac } else { side.role() }, request)
+            .sender(side.role(), request)
             .because(format!(
                 "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had \
                  {before}. {} refused it with {}.{after}",

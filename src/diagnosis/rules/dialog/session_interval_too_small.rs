@@ -30,6 +30,9 @@ rule! {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[422]).filter(|failure| failure.normal != Some(NormalStep::IntervalRaised))?;
+    if case.call.is_tried_again_unseen(case.call.transaction(failure.transaction)) {
+        return None;
+    }
     let refusal = Refusal::of(case.response(failure), first_to_ask(case, case.request(failure)?));
     let Refusal { request, response, .. } = refusal;
     let (role, culprit) = match refusal.minimum {

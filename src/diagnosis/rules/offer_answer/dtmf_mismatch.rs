@@ -82,20 +82,23 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// True if the refusal of an INFO did no harm: a later one of the same side with the same digit was accepted, after a
-/// challenge for instance. Or it is a 500 for a number that another INFO had overtaken (RFC 3261 §12.2.2): this one was
+/// challenge for instance, or the capture lacks the next one. Or it is a 500 for a number that another INFO had overtaken (RFC 3261 §12.2.2): this one was
 /// lost, and its copy came too late.
 fn was_sent_again(case: &Case<'_>, info: &Heard, refusal: &Heard) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
     let is_accepted = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);
     let is_for_number = refusal.message.status().map(StatusCode::get) == Some(500);
-    case.asked(&Method::Info).any(|other| {
-        let is_later = number(other.request) > number(info)
-            && from_tag(other.request) == from_tag(info)
-            && other.request.message.call_id() == info.message.call_id();
-        let mut accepted = case.finals(other.transaction).filter(is_accepted);
-        let is_same = other.request.message.body() == info.message.body();
-        is_later && accepted.any(|heard| is_same || is_for_number && heard.place < refusal.place)
-    })
+    let was_asked_again =
+        || refusal.message.status().is_some_and(StatusCode::is_challenge) && case.lacks_request_after(info);
+    was_asked_again()
+        || case.asked(&Method::Info).any(|other| {
+            let is_later = number(other.request) > number(info)
+                && from_tag(other.request) == from_tag(info)
+                && other.request.message.call_id() == info.message.call_id();
+            let mut accepted = case.finals(other.transaction).filter(is_accepted);
+            let is_same = other.request.message.body() == info.message.body();
+            is_later && accepted.any(|heard| is_same || is_for_number && heard.place < refusal.place)
+        })
 }
 
 /// Events in RTP that the receiver did not agree to, or with another clock than the speech.

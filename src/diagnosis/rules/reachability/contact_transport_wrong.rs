@@ -301,7 +301,9 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
             None => format!("no answer to {} copies", request.repeated + 1),
         };
         let ends_the_call = Ended::when(request.message.method() == Some(&Method::Bye));
-        let sure = if hop.is_of_proxy() && icmp.is_none() { Confidence::Likely } else { Confidence::Proven };
+        // One before it that the capture lacks may have got through.
+        let is_unsure = hop.is_of_proxy() && icmp.is_none() || case.lacks_requests_before(request);
+        let sure = if is_unsure { Confidence::Likely } else { Confidence::Proven };
         Some(Lost { owner, hop, request: Some(request), target, why, ends_the_call, sure })
     })
 }

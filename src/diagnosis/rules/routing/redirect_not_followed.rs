@@ -76,7 +76,8 @@ impl<'a> Redirect<'a> {
             return None; // Where it leads back to, it was sent before.
         }
         let (request, response) = last_to_get(case, case.request(failure)?, first);
-        if [first, response].iter().any(|redirect| is_followed(case, redirect)) {
+        let is_unseen = |redirect: &Heard| case.call.is_tried_again_unseen(case.call.transaction(redirect.transaction));
+        if [first, response].iter().any(|redirect| is_followed(case, redirect) || is_unseen(redirect)) {
             return None;
         }
         let was_tried = |contact: &String| case.call.messages.iter().any(|heard| goes_to(heard, contact));
@@ -100,6 +101,7 @@ impl<'a> Redirect<'a> {
             // Who is sent to the circuit-switched network is not seen here any more.
             (true, _) => confidence.max(Confidence::Possible),
             (false, true) => confidence.max(Confidence::Likely),
+            (false, false) if self.spoke_to_target() => confidence.max(Confidence::Possible),
             (false, false) => confidence,
         }
     }
@@ -116,6 +118,15 @@ impl<'a> Redirect<'a> {
         leads_elsewhere && !hops.any(|(from, to, _)| from == client && to != self.response.path.source.ip())
     }
 
+    /// True if the client sent something to the host of the target afterwards, in whatever call: the capture may lack
+    /// how that began.
+    fn spoke_to_target(&self) -> bool {
+        let client = self.request.path.source.ip();
+        let target = self.target.as_deref().and_then(|target| Uri::read(target).host.parse().ok());
+        let seen = target.and_then(|target| self.case.surroundings.hop(client, target)?.first_and_last());
+        seen.is_some_and(|(_, last)| last > self.response.place.time)
+    }
+
     /// True if the client got it from the one who made it.
     fn is_direct(&self) -> bool {
         self.first.id == self.response.id
@@ -124,7 +135,11 @@ impl<'a> Redirect<'a> {
     fn explanation(&self) -> String {
         let (client, server, status) = (self.request.path.source, self.first.path.source, self.failure.status);
         let noun = self.case.noun();
-        let there = if self.may_be_followed_unseen() { "there in this capture" } else { "there" };
+        let there = match self.spoke_to_target() {
+            true => "there that is in this capture, though it sent something else there afterwards",
+            false if self.may_be_followed_unseen() => "there in this capture",
+            false => "there",
+        };
         match &self.target {
             _ if self.is_other_service() => format!(
                 "{server} answered {status}: another service can carry this call, as the body of the response says. \
