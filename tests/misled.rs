@@ -15,6 +15,14 @@ fn a_connection_elsewhere_is_not_why_the_user_is_busy() {
 
 const ROWS: &[Row] = &[
     (
+        "trunk-congested",
+        "story-answer-of-the-trunk-missed.txt",
+        Role::Proxy,
+        Confidence::Likely,
+        "But 192.0.2.20:5060 had sent the INVITE on to 198.51.100.9:5060, and no answer to that is in this capture",
+        "carrier",
+    ),
+    (
         "redirect-not-followed",
         "story-spoke-to-the-target.txt",
         Role::Uac,

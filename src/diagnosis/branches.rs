@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::call::{Failure, Heard, Transaction, TransactionId, timer};
 use crate::capture::Place;
 use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::words::{length, list, times};
 use crate::net::Undelivered;
-use crate::sip::{NameAddr, StatusCode};
+use crate::sip::{Method, NameAddr, StatusCode};
 
 /// Codes of a proxy that waited in vain.
 pub(crate) const TIMEOUTS: [u16; 2] = [408, 504];
@@ -97,6 +97,40 @@ impl<'a> Case<'a> {
             let last_copy = sent.repeats.iter().rfind(|copy| **copy < until).copied();
             Some(Waited { branch, sent, copies, waited: until.time.since(sent.place.time), last_copy })
         })
+    }
+
+    /// What was sent on of the request whose refusal decided the call, if the capture holds no response to it and no
+    /// final one on any other branch by then: who refused may have done so for what came from there, or for silence.
+    pub(super) fn sent_on_without_response(&self) -> Option<&'a Heard> {
+        let failure = self.failure()?;
+        let told = self.response(failure).place;
+        let is_final_before = |branch| self.finals(branch).any(|heard| heard.place < told);
+        if self.call.downstream_of(failure.transaction).any(is_final_before) {
+            return None;
+        }
+        let mut silent = self
+            .call
+            .downstream_of(failure.transaction)
+            .filter(|branch| !self.has_response(branch) && branch.method == Method::Invite);
+        silent.find_map(|branch| self.call.request_of(branch)).filter(|sent| sent.place < told)
+    }
+
+    /// Tells in the cause of a call that its refusal may be made of what is missing on the leg behind.
+    pub(super) fn tell_sent_on(&self, cause: &mut Finding) {
+        let failure = self.failure().filter(|failure| cause.status == Some(failure.status));
+        let Some((failure, sent)) = failure.and_then(|failure| Some((failure, self.sent_on_without_response()?)))
+        else {
+            return;
+        };
+        let (responder, next) = (self.response(failure).path.source, sent.path.destination);
+        let explanation = format!(
+            "{} But {responder} had sent the INVITE on to {next}, and no answer to that is in this capture: it may have \
+             made its {} of what came from there, or of silence.",
+            cause.explanation.raw(),
+            failure.status
+        );
+        let finding = cause.clone().claim_method(sent, "it is sent on, and no answer to it was captured");
+        *cause = finding.because(explanation);
     }
 
     /// The 408 or 504 that a proxy made of the silence that followed a request which it had carried on: its sender

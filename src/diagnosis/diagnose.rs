@@ -117,7 +117,8 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
     let is_of_code = || rule.needs.iter().any(|needed| needed.asks_for_codes());
-    let is_made_of_another = || is_said_of_it(rule.name) && case.may_be_made_of_another();
+    let is_made_of_another =
+        || is_said_of_it(rule.name) && (case.may_be_made_of_another() || case.sent_on_without_response().is_some());
     let is_of_hearsay = || {
         case.failed_on_a_guessed_leg() || is_of_code() && case.rests_on_what_is_behind(&finding) || is_made_of_another()
     };
@@ -142,6 +143,7 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
         case.tell_behind(cause);
         if is_said_of_it(&cause.rule) {
             case.tell_meanwhile(cause);
+            case.tell_sent_on(cause);
         }
     }
     rivals::add(case, &mut findings);
