@@ -213,7 +213,7 @@ impl Openings {
     ) {
         self.settle_until(event.place.time, failed);
         match event.what {
-            ConnectionEvent::Syn => self.ask(event, failed),
+            ConnectionEvent::Syn => self.ask(event, carries_sip, failed),
             ConnectionEvent::SynAck | ConnectionEvent::Forgotten => self.came_about(event.stream),
             ConnectionEvent::Repeated => self.repeat(event, failed),
             ConnectionEvent::Acknowledged => self.acknowledge(event.stream, failed),
@@ -238,8 +238,8 @@ impl Openings {
         }
     }
 
-    fn ask(&mut self, event: &Connection, failed: &mut FailedConnections) {
-        if !SIP_PORTS.contains(&event.path.destination.port()) {
+    fn ask(&mut self, event: &Connection, carries_sip: impl FnOnce() -> CarriesSip, failed: &mut FailedConnections) {
+        if !SIP_PORTS.contains(&event.path.destination.port()) && carries_sip() == CarriesSip::No {
             return;
         }
         let known = self.of.entry(number(event.stream)).or_insert(Opening::at(event));

@@ -76,12 +76,8 @@ impl Call {
 
     fn judge_call(&self) -> (Outcome, Option<StatusCode>) {
         let Some(last) = self.attempts().last() else { return self.judge_without_attempt() };
-        let success = self
-            .attempts()
-            .flat_map(|attempt| attempt.finals.iter())
-            .filter_map(|id| self.message(*id).message.status())
-            .find(|status| status.is_success());
-        if let Some(status) = success {
+        let success = self.attempts().find_map(|attempt| self.answer_to(attempt));
+        if let Some(status) = success.and_then(|success| success.message.status()) {
             return (Outcome::Answered, Some(status));
         }
         let status = self.last_status(last);
@@ -106,6 +102,42 @@ impl Call {
             None => self.judge_silence(last),
         };
         (outcome, status)
+    }
+
+    /// The 2xx by which an INVITE was answered for its client.
+    pub(crate) fn answer_to(&self, attempt: &Transaction) -> Option<&Heard> {
+        let mut finals = attempt.finals.iter().map(|id| self.message(*id));
+        finals.find(|heard| {
+            heard.message.status().is_some_and(StatusCode::is_success) && self.refused_before(attempt, heard).is_none()
+        })
+    }
+
+    /// The refusal that had ended an INVITE for its client when this 2xx came. The client acknowledged it, and to a
+    /// later 2xx, which a proxy passes on all the same (RFC 3261 §16.7, item 5), no transaction is left that could take
+    /// it (§17.1.1.2); an ACK to it would show that the client did, if no BYE comes right after that: so it takes what it
+    /// does not want any more (§13.2.2.4). Who cancels waits for such a 2xx.
+    pub(crate) fn refused_before(&self, attempt: &Transaction, success: &Heard) -> Option<&Heard> {
+        let first = self.final_of(attempt).filter(|first| first.place < success.place)?;
+        let is_refusal = first.message.status().is_some_and(|status| status.is_failure() && !status.is_challenge());
+        let is_ended = || self.has_ack(attempt, |branch| *branch == *attempt.branch);
+        // Some stacks give the ACK to a 2xx the branch of its INVITE: there the tag tells.
+        let has_tag = |ack: &Heard| ack.place > success.place && ack.message.tag_of_to() == success.message.tag_of_to();
+        let is_confirmed = || {
+            self.has_ack(attempt, |branch| *branch != *attempt.branch)
+                || attempt.acks.iter().any(|id| has_tag(self.message(*id)))
+        };
+        let is_taken = || is_confirmed() && !self.is_released_at_once(success);
+        (is_refusal && attempt.cancelled_by.is_none() && is_ended() && !is_taken()).then_some(first)
+    }
+
+    /// True if whoever got a 2xx ended its dialog right after it.
+    fn is_released_at_once(&self, success: &Heard) -> bool {
+        let byes = self.transactions.iter().filter(|known| known.method == Method::Bye && known.in_dialog);
+        byes.filter_map(|known| self.request_of(known)).any(|bye| {
+            let tags = (bye.message.tag_of_from(), bye.message.tag_of_to());
+            let is_of_client = tags == (success.message.tag_of_from(), success.message.tag_of_to());
+            is_of_client && success.place < bye.place && bye.place.time.since(success.place.time) < timer::T1
+        })
     }
 
     /// True if an INVITE was cancelled before its final response was seen: after it a CANCEL has no effect (RFC 3261
@@ -166,9 +198,14 @@ impl Call {
         })
     }
 
-    /// The final status that the caller got for its last try; of several the last.
+    /// The final status that the caller got for its last try; of several the last that could reach it.
     fn last_status(&self, attempt: &Transaction) -> Option<StatusCode> {
-        attempt.finals.iter().rev().find_map(|id| self.message(*id).message.status())
+        let finals = attempt.finals.iter().rev().map(|id| self.message(*id));
+        let status = |heard: &Heard| heard.message.status();
+        let is_late = |heard: &&Heard| {
+            status(heard).is_some_and(StatusCode::is_success) && self.refused_before(attempt, heard).is_some()
+        };
+        finals.filter(|heard| !is_late(heard)).find_map(status)
     }
 
     /// Nothing final came: too late, or the capture ended too early to tell. Where it cut the INVITE off before its

@@ -347,8 +347,6 @@ impl Call {
 
     /// True if it was answered: an INVITE that opened it got a 2xx.
     pub fn is_answered(&self) -> bool {
-        self.attempts().any(|attempt| {
-            attempt.finals.iter().any(|id| self.message(*id).message.status().is_some_and(StatusCode::is_success))
-        })
+        self.attempts().any(|attempt| self.answer_to(attempt).is_some())
     }
 }

@@ -217,6 +217,11 @@ impl Neighbours {
         self.probes.get(&server)?.get(&client)
     }
 
+    /// The probes from a client, by the server.
+    pub fn probes_of(&self, client: IpAddr) -> impl Iterator<Item = (IpAddr, &Probes)> {
+        self.probes.iter().filter_map(move |(server, clients)| Some((*server, clients.get(&client)?)))
+    }
+
     /// Notes a probe.
     pub fn note_probe(&mut self, client: IpAddr, server: IpAddr, key: u64, place: Place) {
         let known = room(&mut self.probes, server, 256).and_then(|clients| room(clients, client, 16));

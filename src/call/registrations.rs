@@ -169,7 +169,7 @@ pub struct Registrations {
     #[serde(serialize_with = "in_order")]
     of: Table<String, Registered>,
     /// Where REGISTERs came from.
-    sources: BTreeSet<SocketAddr>,
+    pub(super) sources: BTreeSet<SocketAddr>,
 }
 
 impl Registrations {

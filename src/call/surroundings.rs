@@ -296,6 +296,11 @@ impl Surroundings {
         &self.registrations
     }
 
+    /// True if a REGISTER came from this host: it is a device.
+    pub fn is_device(&self, host: IpAddr) -> bool {
+        self.registrations.sources.iter().any(|source| source.ip() == host)
+    }
+
     /// The same, to be added to.
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         &mut self.registrations

@@ -16,6 +16,10 @@ pub enum Topic {
     AddressRefused,
     /// What makes a server decline a call itself.
     DeclinedByServer,
+    /// How long the connections of devices are kept.
+    DeviceConnections,
+    /// What sends requests inside a dialog on.
+    DialogRouting,
     /// Which domains are served.
     Domains,
     /// The address that is named for media outside.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::call::{Heard, LinkedBy, Transaction};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::dialogs::{from_tag, to_tag};
 use crate::sip::{Method, StatusCode};
 
 /// Legs one behind the other that are looked at.
@@ -58,6 +59,9 @@ impl<'a> Case<'a> {
         if self.call.unseen(&Method::Bye).next().is_some() {
             return None; // It may be the one that it got.
         }
+        if let Some(between) = self.ended_inside() {
+            return Some(between);
+        }
         let legs = self.answered_legs();
         let between = legs.iter().zip(legs.iter().skip(1)).find_map(|(outer, inner)| {
             let hop = inner.invite.path.source.ip();
@@ -70,6 +74,27 @@ impl<'a> Case<'a> {
         let [one, other] = between;
         let is_at_once = one.place.time.0.abs_diff(other.place.time.0) <= AT_ONCE.as_nanos() as u64;
         is_at_once.then_some(if one.place <= other.place { [one, other] } else { [other, one] })
+    }
+
+    /// The BYEs with which a proxy ended a dialog that it stands in, one to each side and each in the name of the other:
+    /// the same tags, turned round.
+    fn ended_inside(&self) -> Option<[&'a Heard; 2]> {
+        let first = self.first_bye()?.request;
+        let hop = first.path.source.ip();
+        let mut byes = self.asked_first(&Method::Bye).map(|asked| asked.request);
+        let other = byes.find(|bye| {
+            bye.path.source.ip() == hop
+                && bye.path.destination.ip() != first.path.destination.ip()
+                && bye.message.call_id() == first.message.call_id()
+                && from_tag(bye).is_some()
+                && (from_tag(bye), to_tag(bye)) == (to_tag(first), from_tag(first))
+        })?;
+        let is_at_once = other.place.time.since(first.place.time) <= AT_ONCE;
+        let last = first.place.max(other.place);
+        let is_asked = self
+            .asked(&Method::Bye)
+            .any(|asked| asked.request.path.destination.ip() == hop && asked.request.place < last);
+        (is_at_once && !is_asked).then_some([first, other])
     }
 
     /// The last refusal of a leg behind the one who answered the call, if every leg that the capture shows there had

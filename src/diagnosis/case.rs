@@ -183,10 +183,7 @@ impl<'a> Case<'a> {
     fn find_outer_failure(&self) -> Option<&'a Failure> {
         let deciding = self.deciding()?;
         let failure = self.call.failures.iter().rev().find(|failure| failure.transaction == deciding.id)?;
-        let succeeded = deciding
-            .finals
-            .iter()
-            .any(|id| self.call.message(*id).message.status().is_some_and(StatusCode::is_success));
+        let succeeded = self.call.answer_to(deciding).is_some();
         let says_why = !succeeded && !failure.only_ends_cancelled();
         let is_answered = self.call.is_answered() || self.call.outcome == Outcome::Answered;
         (says_why && !is_answered && !self.is_unheard(deciding)).then_some(failure)
@@ -411,9 +408,20 @@ impl<'a> Case<'a> {
         let asked = self.call.request_of(self.deciding()?)?;
         let target = Uri::read(&asked.message.request_uri()?);
         let known = self.surroundings.registrations().of(target.bare_user(), &target.host)?;
-        let at = asked.place.time;
+        let at = self.asked_at()?;
         let granted = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
         Some((known, granted, at))
+    }
+
+    /// When whoever decided the call was asked: by the copy of the request that its answer came right after, where
+    /// nothing had come to those before.
+    pub(in crate::diagnosis) fn asked_at(&self) -> Option<Timestamp> {
+        let deciding = self.deciding()?;
+        let asked = self.call.request_of(deciding)?;
+        let answer = self.finals(deciding).last().filter(|_| deciding.provisionals.is_empty());
+        let copy = answer.and_then(|answer| asked.repeats.iter().rfind(|copy| **copy < answer.place));
+        let is_of_copy = |copy: &&Place| answer.is_some_and(|answer| answer.place.time.since(copy.time) < timer::T1);
+        Some(copy.filter(is_of_copy).map_or(asked.place.time, |copy| copy.time))
     }
 
     /// The registration of the address-of-record that was called, where the first that is seen is granted only after

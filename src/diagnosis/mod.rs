@@ -45,6 +45,7 @@ pub mod rules;
 mod said;
 mod scanners;
 mod signed_off;
+mod silent_peers;
 mod software_words;
 mod stated;
 mod streams;

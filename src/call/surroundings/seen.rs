@@ -89,12 +89,14 @@ impl Seen {
         self.spans().any(|(first, last)| *first <= to && from <= *last)
     }
 
-    /// True if something was seen in this span. What was kept coarsely proves nothing but at its ends.
+    /// True if something was seen in this span. What was kept coarsely proves nothing but at its ends; and within one
+    /// of its spans nothing may have been seen for as long as [`Seen::CLOSE`].
     pub fn surely_within(&self, from: Timestamp, to: Timestamp) -> bool {
         let sure = self.blurred_until.map_or(from, |until| from.max(until));
+        let is_long = sure <= to && to.since(sure) >= Seen::CLOSE;
         self.spans().any(|(first, last)| {
             let has_end = [first, last].into_iter().any(|end| from <= *end && *end <= to);
-            has_end || *first <= to && sure <= to && sure <= *last
+            has_end || is_long && *first <= sure && to <= *last
         })
     }
 
@@ -184,6 +186,16 @@ mod tests {
         assert_eq!(seen.first_and_last(), Some((minute(0), minute(51_439))));
         assert!(seen.within(minute(51_439), minute(51_440)) && seen.within(minute(0), minute(0)));
         assert!(!seen.within(minute(25_010), minute(26_000)), "nothing was seen in the gap");
+    }
+
+    #[test]
+    fn a_short_silence_within_a_span_is_not_taken_for_a_sight() {
+        let mut seen = Seen::default();
+        let second = |number: i64| Timestamp(number * 1_000_000_000);
+        [0, 10, 30, 60].into_iter().for_each(|number| seen.note(second(number)));
+        let within = |from: i64, to: i64| seen.surely_within(second(from), second(to));
+        assert!(!within(12, 28) && !within(31, 59), "nothing was seen there");
+        assert!(within(11, 41) && within(50, 60) && within(0, 0));
     }
 
     #[test]

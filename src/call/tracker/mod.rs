@@ -376,9 +376,12 @@ impl Tracker {
             return self.surroundings.note_received(source.ip(), destination.ip(), event.place.time);
         }
         let (hasher, last_on_path) = (&self.hasher, &self.last_on_path);
+        // Whoever registered over a connection of its own is looked for at its end of that one.
+        let of_device =
+            event.what == ConnectionEvent::Syn && self.surroundings.registrations().came_from(event.path.destination);
         let carries_sip = || {
             let known = [(source, destination), (destination, source)];
-            match known.iter().any(|ends| last_on_path.contains_key(&hasher.hash_one(ends))) {
+            match of_device || known.iter().any(|ends| last_on_path.contains_key(&hasher.hash_one(ends))) {
                 true => CarriesSip::Yes,
                 false => CarriesSip::No,
             }

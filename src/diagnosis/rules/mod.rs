@@ -70,6 +70,7 @@ rules! {
         media_inactivity_teardown,
         dialog_request_unanswered,
         bye_unanswered,
+        bye_refused,
         leg_not_released,
         fork_ended_by_global_failure,
         fork_all_failed,

@@ -51,6 +51,8 @@ struct Lapsed<'a> {
     failure: &'a Failure,
     /// The request to that user.
     asked: &'a Heard,
+    /// When the copy of it was sent that was answered.
+    at: Timestamp,
     known: &'a Registered,
     /// The last registration before the request.
     last: &'a Granted,
@@ -77,7 +79,7 @@ impl<'a> Lapsed<'a> {
         let known = of(target.bare_user());
         let other = other.filter(|_| known.is_none());
         let known = known.or_else(|| of(other.as_deref()?).filter(is_asked_there))?;
-        let at = asked.place.time;
+        let at = case.asked_at()?;
         let last = known.granted.iter().rev().find(|granted| granted.place.time <= at)?;
         // A binding that ends with its own response was taken away on purpose.
         let was_removed = last.until <= last.place.time;
@@ -87,7 +89,7 @@ impl<'a> Lapsed<'a> {
         }
         let next = known.granted.iter().find(|granted| granted.place.time > at && granted.until > granted.place.time);
         let tried = Renewal::of(known, last.place, asked.place);
-        Some(Lapsed { case, failure, asked, known, last, next, other, tried })
+        Some(Lapsed { case, failure, asked, at, known, last, next, other, tried })
     }
 
     /// A 404 may also mean that the server does not take the two for one number.
@@ -103,7 +105,7 @@ impl<'a> Lapsed<'a> {
     }
 
     fn explanation(&self) -> String {
-        let at = self.asked.place.time;
+        let at = self.at;
         let not_renewed = match &self.tried {
             None => "was not renewed".to_owned(),
             Some(tried) => format!("was not renewed ({})", tried.words(at)),
@@ -115,11 +117,14 @@ impl<'a> Lapsed<'a> {
         let as_other = self.other.as_ref().map(|other| format!(" (as \"{other}\")")).unwrap_or_default();
         let own_time = self.own_time().map(|(_, sentence)| sentence).unwrap_or_default();
         format!(
-            "The registration of \"{}\"{as_other} had run out {} before this {}: it was granted for {}, \
-             {not_renewed}, {back}.{own_time}",
+            "The registration of \"{}\"{as_other} had run out {} before {}: it was granted for {}, {not_renewed}, \
+             {back}.{own_time}",
             self.case.dialled(self.failure),
             since(self.last.until, at),
-            self.what(),
+            match at == self.asked.place.time {
+                true => format!("this {}", self.what()),
+                false => format!("the copy of this {}'s request that was answered", self.what()),
+            },
             since(self.last.place.time, self.last.until)
         )
     }

@@ -32,7 +32,8 @@ rule! {
     /// 481 to that BYE shows that the caller's side never got the 2xx. Where ACKs go to that sender and it repeats its
     /// 2xx until it gives up all the same, they get lost behind this point: that is possible, and no more. Where two
     /// inputs hold the same datagrams of this way, and only the one nearer to the caller (by the TTL) holds the ACKs,
-    /// they were lost between the two: that is likely.
+    /// they were lost between the two: that is likely. A 2xx that comes after a refusal which the caller's side has
+    /// acknowledged cannot get an ACK: then that is told, and the refusal is what ended the call.
     ///
     /// ## How to fix
     /// Look at the Contact of the 2xx, or its last Record-Route: the caller's side must be able to send there. Then
@@ -44,7 +45,7 @@ rule! {
     /// INVITE is repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
     ///
     /// ## References
-    /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2
+    /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2, §16.7, §17.1.1.2
     "C1" "ack-missing" needs [ANSWERED REPEATED] [ANSWERED BYE STREAM], check
 }
 
@@ -112,6 +113,9 @@ fn lost_behind(case: &Case<'_>) -> Option<Finding> {
 /// No ACK came to the one who answered.
 fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let wait = Wait::of(case)?;
+    if let Some(refusal) = case.call.refused_before(wait.invite, wait.success) {
+        return Some(came_too_late(case, &wait, refusal));
+    }
     let Wait { success, bye, .. } = wait;
     let finding = Finding::of(&RULE, wait.confidence);
     let finding = match bye.is_some() || ends_without_bye(case, success) {
@@ -126,6 +130,41 @@ fn never_sent(case: &Case<'_>) -> Option<Finding> {
     let finding = wait.steps().into_iter().fold(finding.party(role, Some(culprit)), Finding::fix);
     let finding = finding.next_capture(capture_at(success.path.destination.ip(), success.path));
     Some(wait.prove(case, finding))
+}
+
+/// The INVITE was over for its client when the 2xx came: no ACK was to be expected.
+fn came_too_late(case: &Case<'_>, wait: &Wait<'_>, refusal: &Heard) -> Finding {
+    let Wait { success, bye, .. } = wait;
+    let (made, proxy, client) = (case.as_made(success), refusal.path.source, refusal.path.destination);
+    let callee = made.path.source;
+    let code = refusal.message.status().map(|status| format!(" {status}")).unwrap_or_default();
+    let end = match bye {
+        Some(bye) => {
+            format!(" {} after its answer it gave up with BYE.", length(bye.place.time.since(made.place.time)))
+        }
+        None => String::new(),
+    };
+    let finding = Finding::of(&RULE, wait.confidence)
+        .severity(Severity::Warning)
+        .titled("The answer came after the call had been refused")
+        .party(Role::Proxy, Some(proxy))
+        .because(format!(
+            "{callee} answered with {} {} after {proxy} had told {client}{code}. {client} acknowledged that, and with \
+             it the INVITE was over there: an answer that comes later finds nothing that it belongs to, so it gets no \
+             ACK (RFC 3261 §17.1.1.2).{end} Meanwhile the call was up for {callee} alone.",
+            wait.status,
+            length(success.place.time.since(refusal.place.time)),
+        ))
+        .fix(format!("Let {proxy} wait for longer, or {callee} answer sooner: what ended the call is told beside."))
+        .fix(format!("Let {proxy} cancel what it gives up, and see what {callee} makes of the CANCEL."));
+    let finding = finding
+        .claim_status(refusal, "the call is refused")
+        .claim_status(success, "an answer comes after that")
+        .claim_absent(success.place, "an ACK to it", "it belongs to nothing that is still open");
+    match bye {
+        Some(bye) => finding.claim_method(bye, "the one who answered gives up"),
+        None => finding,
+    }
 }
 
 /// A 2xx that waits for its ACK in vain.

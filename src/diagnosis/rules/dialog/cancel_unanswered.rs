@@ -3,6 +3,7 @@ use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{alerts, length, times};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
+use crate::sip::Method;
 
 rule! {
     /// A CANCEL was sent too early, or had no effect.
@@ -16,7 +17,8 @@ rule! {
     ///
     /// ## Evidence
     /// A CANCEL without any response to its INVITE before it; or no final response to the INVITE within 64·T1 after it.
-    /// Or copies of the CANCEL for one branch of a fork, to which nothing came.
+    /// Or copies of the CANCEL for one branch of a fork, to which nothing came; or copies of that of the caller, to which
+    /// nothing came either while the INVITE went on to another end than 487.
     ///
     /// ## How to fix
     /// Let the caller's side wait for a provisional response. If nothing answers at all, look at why the INVITE is not
@@ -80,8 +82,11 @@ fn of_caller(case: &Case<'_>) -> Option<Finding> {
     let is_first = !case.provisionals(attempt).chain(case.finals(attempt)).any(|heard| heard.place < cancel.place);
     let early = is_first && !stopped_repeating(case, attempt, cancel);
     let ended = !attempt.finals.is_empty();
+    if ended && !early {
+        return let_ring_on(case, attempt, cancel);
+    }
     // The ACK to a refusal that was not captured shows that it came (RFC 3261 §17.1.1.3).
-    if ended && !early || !ended && !attempt.acks.is_empty() {
+    if !ended && !attempt.acks.is_empty() {
         return None;
     }
     if !ended && case.call.messages.iter().any(|heard| answers_what_was_cut_off(heard, cancel)) {
@@ -114,6 +119,42 @@ fn of_caller(case: &Case<'_>) -> Option<Finding> {
         finding = finding.claim_absent(cancel.place, "a final response to the INVITE", "the INVITE never ends");
     }
     Some(finding.refuted("cancel-crossed-answer", "the INVITE was not answered"))
+}
+
+/// The CANCEL was repeated and got no answer, and the INVITE went on until something else ended it.
+fn let_ring_on<'a>(case: &Case<'a>, attempt: &'a Transaction, cancel: &'a Heard) -> Option<Finding> {
+    let cancelled = attempt.cancelled_by.map(|id| case.call.transaction(id))?;
+    let end = case.finals(attempt).next().filter(|end| cancel.last_place() < end.place)?;
+    let status = end.message.status().filter(|status| status.get() != 487)?;
+    let is_open = cancelled.finals.is_empty() && cancel.repeated >= ENOUGH_REPEATS;
+    // One that waits for it in vain shows no other than what the way back would.
+    let comes_back = case.provisionals(attempt).any(|heard| heard.place < cancel.place);
+    if !is_open || !comes_back || case.call.unseen(&Method::Cancel).next().is_some() {
+        return None;
+    }
+    let (from, to) = (cancel.path.source, cancel.path.destination);
+    let sent_on = case.call.downstream_of(cancelled.id).next().is_some();
+    let kept = if sent_on { "" } else { ", and was not seen to send it on" };
+    let waited = length(end.place.time.since(cancel.place.time));
+    Some(
+        Finding::of(&RULE, Confidence::Likely)
+            .severity(Severity::Warning)
+            .titled("The CANCEL was not answered, and the call went on")
+            .party(case.role_of_asked(cancel), Some(to))
+            .because(format!(
+                "{from} gave the call up and sent its CANCEL {} within {}; {to} never answered it{kept}. {waited} \
+                 after it the INVITE ended with {status}: until then it went on, and might have been answered.",
+                times(cancel.repeated + 1),
+                length(cancel.last_place().time.since(cancel.place.time)),
+            ))
+            .fix(format!(
+                "See at {to} what becomes of a CANCEL: it has to be answered, and sent on where the INVITE is."
+            ))
+            .claim_method(cancel, "the caller's side gives up")
+            .claim_absent(cancel.place, "a response to the CANCEL", "none came, to any of its copies")
+            .claim_status(end, "what ended the INVITE instead")
+            .refuted("cancel-crossed-answer", "the INVITE was not answered"),
+    )
 }
 
 /// True if the INVITE was repeated no more, although the time for that had come before the CANCEL: a response had come

@@ -36,6 +36,11 @@ rule! {
 /// A BYE this soon after the refusal is its consequence.
 const SOON: Duration = Duration::from_secs(5);
 
+/// True if a request of the dialog was refused for its number.
+pub(super) fn holds(case: &Case<'_>) -> bool {
+    regressed(case).is_some()
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Regressed { request, response, earlier, before } = regressed(case)?;
     let number = request.message.cseq()?.number;

@@ -145,6 +145,13 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
         heard.message.is_cut() || contacts.iter().any(|contact| is_meant(&NameAddr::read(contact).parsed()))
     };
     let last = named.last().copied()?;
+    // The answer that the capture missed may have named another one than the provisional response before it (§12.1.2).
+    let is_early = last.message.status().is_some_and(StatusCode::is_provisional);
+    if is_early
+        && !case.call.final_status_of(case.call.transaction(last.transaction)).is_some_and(StatusCode::is_success)
+    {
+        return None;
+    }
     // What was named a moment ago may have crossed this request.
     let has_settled = request.place.time.since(last.place.time) >= timer::T1;
     let is_old = has_settled && !fits(&last);

@@ -3,6 +3,7 @@ use std::time::Duration;
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::offers::{Exchange, intersect, names};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::rules::dialog::bye_refused::found_no_way;
 use crate::diagnosis::rules::dialog::session_refresh_failed::is_failed_refresh;
 use crate::diagnosis::words::{length, list, sentence};
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -47,9 +48,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let refusal = Refusal::of(case)?;
     let Refusal { request, response, status, .. } = refusal;
     let what = if *request.message.method()? == Method::Update { "an UPDATE" } else { "a re-INVITE" };
+    let role = if found_no_way(case, request, response) { Role::Proxy } else { Role::Uas };
     let mut finding = refusal
         .judged(Finding::of(&RULE, Confidence::Proven))
-        .sender(Role::Uas, response)
+        .sender(role, response)
         .because(format!(
             "{} refused {what} {} with {status}{}",
             response.path.source,
@@ -214,6 +216,13 @@ fn in_force_before<'a>(case: &Case<'a>, request: &Heard) -> Option<Exchange<'a>>
 /// that is what to mend, and a resume has to be taken.
 fn cure<'a>(case: &Case<'a>, request: &'a Heard, response: &'a Heard) -> String {
     let (client, server) = (case.as_sent(request).path.source, response.path.source);
+    if found_no_way(case, request, response) {
+        return format!(
+            "Look on {server} how it sends requests inside a call on: it knew no way for this one, and the feature was \
+             never asked of {}.",
+            request.message.request_uri().unwrap_or_default()
+        );
+    }
     let feature = format!("Switch the feature off towards {server}, or enable it there.");
     let offer = Sdp::of(&request.message);
     let Some((offer, before)) = offer.zip(in_force_before(case, request)) else { return feature };

@@ -172,7 +172,7 @@ fn first_step(case: &Case<'_>, request: &Heard, method: &Method) -> String {
     match heard.is_some_and(|seen| seen.surely_within(request.place.time, request.last_place().time)) {
         true => format!(
             "Other SIP of {} comes meanwhile, so look there, and at filters on the way, for what drops this {method}: its \
-             size, its body, its caller, or its port ({}).",
+             size, its body, its caller, its port ({}), or how many requests come in a second.",
             to.ip(),
             to.port()
         ),

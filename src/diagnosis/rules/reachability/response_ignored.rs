@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use crate::call::{Heard, Transaction, timer};
+use crate::capture::Place;
+use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::case::ENOUGH_COPIES;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::words::{capture_at, length};
@@ -17,7 +21,8 @@ rule! {
     ///
     /// ## Evidence
     /// Two or more copies of a request after its first response, and a response with the same Call-ID whose branch,
-    /// sent-by, CSeq or From tag is not that of the request.
+    /// sent-by, CSeq or From tag is not that of the request. Behind a proxy that made a 408 or 504, such responses right
+    /// after three copies and more: that is likely.
     ///
     /// ## How to fix
     /// Compare the field that differs at the responder itself: if it is right there, look at what lies between.
@@ -31,11 +36,15 @@ rule! {
 }
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let ignored = ignored(case)?;
+    let (ignored, sure) = match ignored(case) {
+        Some(ignored) => (ignored, Confidence::Proven),
+        // Behind a proxy another branch may have gone the same way, unseen.
+        None => (ignored_behind(case)?, Confidence::Likely),
+    };
     let difference = ignored.difference?;
     let (request, response) = (ignored.request, ignored.response);
     Some(
-        Finding::of(&RULE, Confidence::Proven)
+        Finding::of(&RULE, sure)
             .explains(case.call.final_status)
             .sender(Role::Uas, response)
             .because(format!(
@@ -95,6 +104,24 @@ pub(crate) fn ignored<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
     let acted = !deciding.acks.is_empty() || deciding.cancelled_by.is_some();
     (!acted).then(|| Ignored { request, response, difference: difference(request, response) })
 }
+
+/// The request that a proxy sent on and repeated until it told its caller of a silence, although each copy got a response
+/// at once: one that cannot be matched with it.
+pub(in crate::diagnosis::rules) fn ignored_behind<'a>(case: &Case<'a>) -> Option<Ignored<'a>> {
+    let outer = case.outer_failure().filter(|failure| TIMEOUTS.contains(&failure.status.get()))?;
+    case.waited_for(outer).filter(Waited::is_silent).find_map(|waited| {
+        let request = waited.sent;
+        let response = stray_response(case, request).filter(|_| !request.path.transport.is_reliable())?;
+        let difference = difference(request, response)?;
+        let copies = || std::iter::once(request.place).chain(request.repeats.iter().copied());
+        let is_to_copy = |place: &Place| copies().any(|copy| copy < *place && place.time.since(copy.time) < AT_ONCE);
+        let answered = std::iter::once(&response.place).chain(&response.repeats).filter(|place| is_to_copy(place));
+        (answered.count() > ENOUGH_FAST).then_some(Ignored { request, response, difference: Some(difference) })
+    })
+}
+
+/// Who answers a copy of a request does it within this time.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// The first response that its client would have acted on: to an INVITE each ends the repetitions; to anything else a
 /// final one, and after a 100 the request is repeated every T2 (RFC 3261 §17.1.1.2, §17.1.2.2).

@@ -79,8 +79,13 @@ pub(in crate::diagnosis::rules) fn speaks_of_caller(case: &Case<'_>, response: &
 
 /// True if a refusal says that From does not go with the account.
 fn names_from(case: &Case<'_>, response: &Heard) -> bool {
-    case.blames_any(response, OF_FROM)
+    let request = || case.call.request_of(case.call.transaction(response.transaction));
+    let names_user = || case.blames_any(response, OF_USER) && request().and_then(other_user).is_some();
+    case.blames_any(response, OF_FROM) || names_user()
 }
+
+/// Words of the check whether From shows the user of the credentials, in the scripts of Kamailio and OpenSIPS.
+const OF_USER: &[&str] = &["forbidden auth id"];
 
 /// True if a response speaks of the asserted identity (P-Asserted-Identity, RFC 3325 §9.1).
 fn speaks_of_asserted(case: &Case<'_>, response: &Heard) -> bool {

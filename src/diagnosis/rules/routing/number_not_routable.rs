@@ -9,6 +9,7 @@ use crate::diagnosis::case::SOON;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::routing::domain_not_served;
 use crate::diagnosis::signed_off::signed_off;
+use crate::diagnosis::silent_peers::SilentPeer;
 use crate::diagnosis::{Case, Confidence, Finding};
 use crate::sip::{Method, Uri};
 
@@ -126,9 +127,17 @@ impl<'a> Unrouted<'a> {
             _ if self.case.code(self.failure) == 484 => Confidence::Proven,
             Some(_) if self.rang().is_some() => Confidence::Likely,
             Some(told) => told.confidence(),
-            None if self.case.ground_said(self.response).is_some() => Confidence::Possible,
+            None if self.case.ground_said(self.response).is_some() || self.silent_peer().is_some() => {
+                Confidence::Possible
+            }
             None => Confidence::Likely,
         }
+    }
+
+    /// A peer that answered no probe of the server when it found no route, where no cause says what it lacks.
+    fn silent_peer(&self) -> Option<SilentPeer> {
+        let says_nothing = self.meaning.is_none() && self.case.code(self.failure) == 404;
+        says_nothing.then(|| SilentPeer::of(self.case, self.failure)).flatten()
     }
 
     /// A 180 long before the cause: what rang has a number.
@@ -150,7 +159,12 @@ impl<'a> Unrouted<'a> {
             Some(_) => " It had been ringing before, which speaks against that.",
             None => "",
         };
-        format!("{} refused the number {} {said}{phrase}.{rang}", self.response.path.source, self.target.bare_user())
+        let silent = self.silent_peer().map(|silent| silent.words()).unwrap_or_default();
+        format!(
+            "{} refused the number {} {said}{phrase}.{rang}{silent}",
+            self.response.path.source,
+            self.target.bare_user()
+        )
     }
 
     /// A call that the same server accepted for the same digits in another format.
@@ -166,6 +180,10 @@ impl<'a> Unrouted<'a> {
         let (responder, number) = (self.response.path.source, self.target.bare_user());
         let routes = self.case.settings(Topic::Routes, self.response);
         let is_short = is_short_code(number);
+        let finding = match self.silent_peer() {
+            Some(silent) => silent.told(finding),
+            None => finding,
+        };
         let finding = match ported(self.case, &self.target, self.response) {
             Some(step) => finding.fix(step),
             None => finding,

@@ -1,5 +1,6 @@
 use crate::call::{Heard, Transaction};
 use crate::diagnosis::rule::rule;
+use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
 use crate::sip::{HeaderName, StatusCode};
 
@@ -10,11 +11,12 @@ rule! {
     /// A proxy forked the request, and both branches met again at one server, which took the second for a copy.
     ///
     /// ## Why it happens
-    /// Two contacts or two DNS records lead to the same device.
+    /// Two contacts or two DNS records lead to the same device. Or the sender gives each copy of a request a branch of
+    /// its own.
     ///
     /// ## Evidence
     /// 482 to a request without To tag, and another request with the same Call-ID, From tag and CSeq and another branch
-    /// at the same server.
+    /// at the same server. Where its author had sent it twice to the same server, with one Via, the fault is of that one.
     ///
     /// ## How to fix
     /// Remove the double contact or record. If the other branch was answered, no harm is done.
@@ -24,7 +26,7 @@ rule! {
     /// came again with credentials under the same CSeq, it is one request that was tried twice: `retry-not-renumbered`.
     ///
     /// ## References
-    /// RFC 3261 §8.2.2.2
+    /// RFC 3261 §8.1.1.7, §8.2.2.2, §17.1.1.2
     "E8" "request-merged" needs [FAILURE SEVERAL], check
 }
 
@@ -42,16 +44,21 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         false => format!("from {} and from {}", twin.path.source, request.path.source),
     };
     let because = format!("{server} got the same request {ways}, on two branches, and refused one with 482.");
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    let copies = Copies::of(case, twin, request);
+    let finding = Finding::of(&RULE, if copies.is_some() { Confidence::Likely } else { Confidence::Proven });
     let finding = match decides {
         true => finding.explains(Some(failure.status)),
         false => finding.about(failure.status).severity(Severity::Info),
     };
-    Some(
-        finding
+    let finding = match copies {
+        Some(copies) => copies.told(finding, because),
+        None => finding
             .party(Role::Proxy, Some(request.path.source))
             .because(because)
-            .fix(format!("Look which two contacts, routes or DNS records lead to {server}, and remove one."))
+            .fix(format!("Look which two contacts, routes or DNS records lead to {server}, and remove one.")),
+    };
+    Some(
+        finding
             .claim(twin, "sip.Call-ID", call_id(twin), "the request")
             .claim(twin, "sip.Via.branch", branch(twin).unwrap_or_default(), "the branch on which it comes")
             .claim(request, "sip.Call-ID", call_id(request), "the same request by another way")
@@ -59,6 +66,48 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_status(response, "refused as a copy")
             .refuted("routing-loop", "no server got the request back that it had sent on"),
     )
+}
+
+/// A request that its author sent twice to one server, with another branch each time.
+struct Copies<'a> {
+    first: &'a Heard,
+    second: &'a Heard,
+}
+
+impl<'a> Copies<'a> {
+    /// Those that two requests were carried on from, as far as they were two from the beginning.
+    fn of(case: &Case<'a>, twin: &'a Heard, request: &'a Heard) -> Option<Copies<'a>> {
+        let before = |heard: &Heard| {
+            let upstream = case.call.transaction(heard.transaction).upstream?;
+            case.call.request_of(case.call.transaction(upstream))
+        };
+        let (mut first, mut second) = (twin, request);
+        while let (Some(one), Some(other)) = (before(first), before(second)) {
+            if one.id == other.id || one.id >= first.id || other.id >= second.id {
+                break;
+            }
+            (first, second) = (one, other);
+        }
+        // What has one Via was carried on by nobody.
+        let is_of_author = |heard: &Heard| heard.message.vias().len() == 1;
+        let is_same_way = (first.path.source, first.path.destination) == (second.path.source, second.path.destination);
+        (is_same_way && is_of_author(first) && is_of_author(second)).then_some(Copies { first, second })
+    }
+
+    fn told(&self, finding: Finding, because: String) -> Finding {
+        let (first, second, author) = (self.first, self.second, self.second.path.source);
+        finding
+            .party(Role::Uac, Some(author))
+            .because(format!(
+                "{because} {author} itself had sent it to {} twice, {} apart, each time with another branch: with \
+                 that even a copy is a request of its own to every server (RFC 3261 §8.1.1.7).",
+                second.path.destination,
+                length(second.place.time.since(first.place.time))
+            ))
+            .fix(format!("Let {author} repeat a request as it is, with the branch that it had (RFC 3261 §17.1.1.2)."))
+            .claim(first, "sip.Via.branch", branch(first).unwrap_or_default(), "the request as it was sent first")
+            .claim(second, "sip.Via.branch", branch(second).unwrap_or_default(), "and once more")
+    }
 }
 
 fn call_id(heard: &Heard) -> String {

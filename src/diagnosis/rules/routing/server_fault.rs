@@ -5,6 +5,7 @@ use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::method_unsupported::is_of_network;
+use crate::diagnosis::silent_peers::SilentPeer;
 use crate::diagnosis::stated::Ground;
 use crate::diagnosis::trunk::says_failed;
 use crate::diagnosis::{Case, Confidence, Finding, Platform};
@@ -46,13 +47,14 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if let Some(cause) = of_network {
         return Some(of_cause(case, failure, response, cause));
     }
-    let fault = Fault { case, failure, response, quotation: case.quotation(response) };
+    let fault = Fault { case, failure, response, quotation: case.quotation(response), silent: None };
     let finding = Finding::of(&RULE, fault.confidence())
         .explains(Some(failure.status))
         .sender(case.role_of_responder(response), response);
     if !case.wants_words() {
         return Some(finding);
     }
+    let fault = Fault { silent: SilentPeer::of(case, failure), ..fault };
     Some(fault.refuting(fault.proved(fault.advised(finding.because(fault.explanation())))))
 }
 
@@ -75,6 +77,8 @@ struct Fault<'a> {
     failure: &'a Failure,
     response: &'a Heard,
     quotation: Option<String>,
+    /// A peer that answered none of the server's probes then.
+    silent: Option<SilentPeer>,
 }
 
 impl Fault<'_> {
@@ -103,12 +107,13 @@ impl Fault<'_> {
 
     fn explanation(&self) -> String {
         format!(
-            "{} answered {}{}: {}{}.",
+            "{} answered {}{}: {}{}.{}",
             self.response.path.source,
             self.failure.status,
             self.case.after(self.failure),
             self.what(),
-            self.case.said_beside_code(self.response)
+            self.case.said_beside_code(self.response),
+            self.silent.as_ref().map(SilentPeer::words).unwrap_or_default()
         )
     }
 
@@ -136,6 +141,9 @@ impl Fault<'_> {
     fn advised(&self, finding: Finding) -> Finding {
         let (case, response, server) = (self.case, self.response, self.response.path.source);
         let mut finding = finding;
+        if let Some(silent) = &self.silent {
+            finding = silent.told(finding);
+        }
         if self.hides_503() {
             finding = finding.fix(format!(
                 "Capture behind {server}: the 503 that it hides tells more{}.",

@@ -1,4 +1,5 @@
-use crate::call::{Failure, Heard, Kind};
+use crate::call::{Asked, Failure, Heard, Kind};
+use crate::capture::Place;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::targets::address;
 use crate::diagnosis::{Case, Confidence, Finding};
@@ -18,7 +19,8 @@ rule! {
     /// ## Evidence
     /// 400 or 416; what the server says of the place, and what this program finds broken in the same request: also a
     /// Contact that names port 0 or no host at all, to which nobody can send. A header that the server misses and that
-    /// the request has at this point is named.
+    /// the request has at this point is named. A registrar that names the CSeq number in P-Registrar-Error got one that
+    /// is not higher than that of an earlier REGISTER.
     ///
     /// ## How to fix
     /// Correct the header that is named, at the sender or at the box that rewrote it.
@@ -28,7 +30,7 @@ rule! {
     /// A 416 to a sip: URI is the fault of who sends it, or of a hop behind it that got another URI.
     ///
     /// ## References
-    /// RFC 3261 §21.4.1, §21.4.14, §25.1
+    /// RFC 3261 §10.3, §21.4.1, §21.4.14, §25.1
     "E17" "syntax-rejected" needs [400 416], check
 }
 
@@ -56,6 +58,8 @@ struct Rejected<'a> {
     found: Vec<String>,
     /// The header that the refusal says is missing, where the request has it.
     missed: Option<&'static str>,
+    /// The REGISTER whose number is not the higher one that it has to be, by the registrar's own words.
+    not_raised: Option<NotRaised>,
 }
 
 impl<'a> Rejected<'a> {
@@ -80,7 +84,8 @@ impl<'a> Rejected<'a> {
         });
         let uri = request.message.request_uri()?.into_owned();
         let missed = headers_missed(case, response).find(|header| request.message.header(header).is_some());
-        Some(Rejected { case, failure, request, response, uri, named, found, missed })
+        let not_raised = NotRaised::of(case, request, response);
+        Some(Rejected { case, failure, request, response, uri, named, found, missed, not_raised })
     }
 
     /// True if the scheme of the Request-URI was refused, and not the syntax of the request.
@@ -97,6 +102,7 @@ impl<'a> Rejected<'a> {
         match (self.is_of_scheme(), self.found.is_empty()) {
             (true, _) if self.is_understood() => Confidence::Likely,
             (true, _) => Confidence::Proven,
+            (false, _) if self.not_raised.is_some() => Confidence::Likely,
             (false, false) => Confidence::Likely,
             (false, true) => Confidence::Possible,
         }
@@ -112,6 +118,13 @@ impl<'a> Rejected<'a> {
     fn explanation(&self) -> String {
         let (client, server, uri) = (self.request.path.source, self.response.path.source, &self.uri);
         let said = self.case.said_beside_code(self.response);
+        if let Some(low) = &self.not_raised {
+            return format!(
+                "{server} refused the REGISTER of {client} with 400, and its {REGISTRAR_ERROR} names the CSeq number. \
+                 {}",
+                low.words()
+            );
+        }
         match (self.is_of_scheme(), self.found.is_empty()) {
             (true, _) if self.is_understood() => format!(
                 "{server} says that it cannot use the scheme of the Request-URI (416){said}. But that is {uri} here, \
@@ -152,6 +165,17 @@ impl<'a> Rejected<'a> {
                 "Let {client} send a sip: URI instead of {uri}, or let a server before {server} rewrite it."
             ));
         }
+        if self.not_raised.is_some() {
+            return finding
+                .fix(format!(
+                    "Let {client} raise the CSeq number with each REGISTER of one Call-ID, and begin with a new \
+                     Call-ID after a restart (RFC 3261 §10.2)."
+                ))
+                .fix(format!(
+                    "If two devices register with one Call-ID, as clones of one configuration do, give each its own. \
+                     Until then, take the binding away on {server}."
+                ));
+        }
         finding
             .fix(match (self.found.is_empty(), self.missed) {
                 (true, Some(header)) => format!("See at {server} whether the request arrives with its {header}."),
@@ -183,6 +207,9 @@ impl<'a> Rejected<'a> {
         if let Some(header) = self.missed.filter(|_| self.found.is_empty()) {
             finding = finding.claim_header(request, header, "what is said to be missing");
         }
+        if let Some(low) = &self.not_raised {
+            return low.proved(finding, request, self.response);
+        }
         if of_star(request).is_none() {
             return finding;
         }
@@ -191,6 +218,62 @@ impl<'a> Rejected<'a> {
             "Expires",
             "for which it must be 0",
         )
+    }
+}
+
+/// The header in which Kamailio and OpenSIPS say what is wrong with a REGISTER.
+const REGISTRAR_ERROR: &str = "P-Registrar-Error";
+
+/// A REGISTER whose CSeq number is not higher than that of the one before with its Call-ID (RFC 3261 §10.3, step 7).
+struct NotRaised {
+    number: u32,
+    /// The earlier one with the higher number, if the capture holds it.
+    earlier: Option<(Place, u32)>,
+}
+
+impl NotRaised {
+    fn of(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<NotRaised> {
+        let named = response.message.header(REGISTRAR_ERROR).filter(|_| case.call.kind == Kind::Registration)?;
+        let number = request.message.cseq().filter(|_| named.to_ascii_lowercase().contains("cseq"))?.number;
+        let user = request.message.to()?.parsed();
+        let known = case.surroundings.registrations().of(user.bare_user(), &user.host);
+        let own = known.and_then(|known| known.asked.iter().find(|asked| asked.place == request.place));
+        let is_before = |asked: &&Asked| {
+            let is_same_device = own.is_some_and(|own| own.device == asked.device);
+            is_same_device && asked.place < request.place && asked.cseq >= number
+        };
+        let earlier = known.and_then(|known| known.asked.iter().rfind(is_before));
+        Some(NotRaised { number, earlier: earlier.map(|asked| (asked.place, asked.cseq)) })
+    }
+
+    fn words(&self) -> String {
+        match self.earlier {
+            Some((_, before)) => format!(
+                "That is {}, and the device had registered with {before} before: a registrar that keeps a binding of \
+                 this Call-ID takes only a higher one.",
+                self.number
+            ),
+            None => format!(
+                "That is {}: the registrar keeps a binding of this Call-ID from an earlier REGISTER, and takes only a \
+                 higher number. That one is not in this capture.",
+                self.number
+            ),
+        }
+    }
+
+    fn proved(&self, finding: Finding, request: &Heard, response: &Heard) -> Finding {
+        let finding = finding.claim_header(response, REGISTRAR_ERROR, "the registrar names the ground").claim(
+            request,
+            "sip.CSeq.seq",
+            self.number.to_string(),
+            "the number that it refuses",
+        );
+        match self.earlier {
+            Some((place, before)) => {
+                finding.claim_at(place, "sip.CSeq.seq", before.to_string(), "the number before that")
+            }
+            None => finding,
+        }
     }
 }
 

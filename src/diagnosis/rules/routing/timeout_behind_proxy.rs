@@ -2,6 +2,7 @@ use crate::call::{Failure, Heard, Transaction, timer};
 use crate::diagnosis::branches::{TIMEOUTS, Waited};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::large_request_lost::ONE_PACKET;
+use crate::diagnosis::rules::reachability::response_ignored::ignored_behind;
 use crate::diagnosis::unlisted::unlisted;
 use crate::diagnosis::words::{destination_field, length};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -25,7 +26,8 @@ rule! {
     ///
     /// ## When it would be wrong
     /// After ringing a 408 is a ring timeout, and no fault of the network; unless what rang had ended before the
-    /// request was sent on to the one who is silent. A request that UDP carried only once tells that the capture lacks
+    /// request was sent on to the one who is silent. A next hop that answers after the proxy gave up is up, and too slow
+    /// for it. A request that UDP carried only once tells that the capture lacks
     /// packets of that hop: then it is possible, and no more. Whether the next hop is down, or the way to it or back is
     /// closed, or lets no fragments pass, looks the same from here, unless TCP acknowledged the request.
     ///
@@ -41,7 +43,12 @@ pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let timeout = Timeout::of(case)?;
-    let sure = if timeout.waited.is_hidden() { Confidence::Possible } else { Confidence::Proven };
+    let sure = match timeout.late {
+        _ if timeout.waited.is_hidden() => Confidence::Possible,
+        // What it sent before that may have been lost on its way back.
+        Some(_) => Confidence::Likely,
+        None => Confidence::Proven,
+    };
     let finding = timeout.told(Finding::of(&RULE, sure).explains(Some(timeout.failure.status)));
     let (proxy, next) = (timeout.response.path.source, timeout.waited.branch.path.destination);
     let finding = timeout
@@ -66,6 +73,8 @@ struct Timeout<'a> {
     waited: Waited<'a>,
     /// What became of the other branches, as a sentence, and the responses that say so.
     beside: (String, Vec<&'a Heard>),
+    /// The first response on that branch, if it came after the proxy had given up.
+    late: Option<&'a Heard>,
 }
 
 impl<'a> Timeout<'a> {
@@ -82,8 +91,9 @@ impl<'a> Timeout<'a> {
         if rings_itself || case.ringing(failure.transaction).is_some() && !others.all(had_ended) {
             return None;
         }
-        // An ICMP error is an answer: the way there is closed, and no silence.
-        if case.was_not_delivered(sent) {
+        // An ICMP error is an answer: the way there is closed, and no silence. Nor is a response that the proxy could not
+        // match with its request.
+        if case.was_not_delivered(sent) || ignored_behind(case).is_some() {
             return None;
         }
         // A 504 is a proxy's word for the silence behind it (RFC 3261 §21.5.5): a B2BUA makes it of other things too,
@@ -94,7 +104,10 @@ impl<'a> Timeout<'a> {
             return None;
         }
         let beside = case.other_tries(failure, &waited);
-        Some(Timeout { case, failure, request, response, waited, beside })
+        let is_late = |heard: &&Heard| response.place < heard.place;
+        let late = case.provisionals(silent).chain(case.finals(silent)).filter(is_late).min_by_key(|heard| heard.place);
+        let late = late.filter(|_| waited.is_silent());
+        Some(Timeout { case, failure, request, response, waited, beside, late })
     }
 
     fn explanation(&self) -> String {
@@ -109,11 +122,27 @@ impl<'a> Timeout<'a> {
                 length(waited.waited)
             ),
             false => format!(
-                "{proxy} sent the {method} on to {next}, {}, and {proxy} made the {code} itself.{beside}{}",
+                "{proxy} sent the {method} on to {next}, {}, and {proxy} made the {code} itself.{beside}{}{}",
                 waited.words(),
-                self.way_there()
+                self.way_there(),
+                self.came_late()
             ),
         }
+    }
+
+    /// That the next hop answered after all, as a sentence of its own.
+    fn came_late(&self) -> String {
+        let Some((late, status)) = self.late.and_then(|late| Some((late, late.message.status()?))) else {
+            return String::new();
+        };
+        format!(
+            " {} is up: its first response, {status}, came {} after the {}, and {} after {} had given up.",
+            late.path.source,
+            length(late.place.time.since(self.waited.sent.place.time)),
+            self.waited.branch.method.name(),
+            length(late.place.time.since(self.response.place.time)),
+            self.response.path.source
+        )
     }
 
     /// The bytes of a request that UDP had to send in fragments.
@@ -127,6 +156,7 @@ impl<'a> Timeout<'a> {
     fn way_there(&self) -> String {
         let (next, method) = (self.waited.branch.path.destination, &self.waited.branch.method);
         match self.fragmented() {
+            _ if self.late.is_some() => String::new(),
             _ if self.case.was_received(self.waited.sent) => {
                 format!(" TCP of {next} acknowledged the {method}, so it did arrive there.")
             }
@@ -143,6 +173,9 @@ impl<'a> Timeout<'a> {
         let (proxy, next) = (self.response.path.source, self.waited.branch.path.destination);
         if let Some(contact) = self.case.private_contact(self.waited.sent) {
             return contact.told_in(finding, &self.explanation(), (Role::Proxy, proxy));
+        }
+        if let Some(late) = self.late {
+            return self.told_of_slow(finding.because(self.explanation()), late);
         }
         let was_received = self.case.was_received(self.waited.sent);
         let role = if was_received { Role::Uas } else { Role::Network };
@@ -178,6 +211,26 @@ impl<'a> Timeout<'a> {
         }
     }
 
+    /// What to do where the next hop answers, and the proxy had not waited for that.
+    fn told_of_slow(&self, finding: Finding, late: &Heard) -> Finding {
+        let (proxy, next) = (self.response.path.source, self.waited.branch.path.destination);
+        let took = length(late.place.time.since(self.waited.sent.place.time));
+        let finding = finding
+            .titled("The next hop answered only after the proxy had given up")
+            .party(Role::Uas, Some(next))
+            .fix(format!(
+                "Look why {next} needs {took} for its first response: what takes longer than 200 ms wants a 100 first \
+                 (RFC 3261 §17.2.1)."
+            ));
+        match self.waited.waited < timer::GIVE_UP {
+            true => finding.fix(format!(
+                "Let {proxy} wait longer than {}: RFC 3261 gives a request 32 s (64·T1) for its answer.",
+                length(self.waited.waited)
+            )),
+            false => finding,
+        }
+    }
+
     fn proved(&self, finding: Finding) -> Finding {
         let (sent, next) = (self.waited.sent, self.waited.branch.path.destination.ip());
         let mut finding = finding.claim_method(self.request, "the caller's request").claim(
@@ -193,9 +246,20 @@ impl<'a> Timeout<'a> {
             let says = format!("the last copy of it before the {}", self.failure.status);
             finding = finding.claim_at(last, "sip.Method", self.waited.branch.method.name(), says);
         }
-        finding
-            .claim_absent(sent.place, self.waited.missing(), "the next hop does not answer")
-            .claim_status(self.response, "the proxy gives up")
+        let finding = finding
+            .claim_absent(
+                sent.place,
+                self.waited.missing(),
+                match self.late {
+                    Some(_) => "the next hop has not answered by then",
+                    None => "the next hop does not answer",
+                },
+            )
+            .claim_status(self.response, "the proxy gives up");
+        match self.late {
+            Some(late) => finding.claim_status(late, "the first response, too late"),
+            None => finding,
+        }
     }
 
     fn refuting_ring_timeout(&self, finding: Finding) -> Finding {
