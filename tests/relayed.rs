@@ -46,6 +46,9 @@ fn the_leg_where_the_fault_is_names_the_party() {
         ("credentials-rejected/story-proxy-of-a-trunk.txt", "192.0.2.20:5060", "refused the digest of user \"trunk1\""),
         ("media-port-closed/story-closed-after-media.txt", "192.0.2.30:5004", "media came from there for"),
         ("failover-slow/story-of-a-pbx.txt", "192.0.2.20:5060", "198.51.100.10:5060 did not answer"),
+        ("registration-interval-too-brief/story-through-a-proxy.txt", "192.0.2.10:5060", "192.0.2.10:5060 asked to"),
+        ("challenge-not-answered/story-challenge-taken-out.txt", "192.0.2.20:5060", "192.0.2.20:5060 took it out"),
+        ("event-unsupported/story-through-a-proxy.txt", "192.0.2.30:5060", "192.0.2.10:5060 refreshes what it had"),
         ("media-loss/story-behind-the-sbc.txt", "198.51.100.9:19000", "They were lost before this point"),
     ];
     let wrong = wanted.into_iter().filter_map(|(story, address, says)| {

@@ -301,7 +301,7 @@ fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
     let audio = sdp.as_ref().and_then(|sdp| Some((sdp, audio(sdp)?)));
     let media = audio.map(|(_, media)| ("sdp.media", value_of_line(&media.line)));
     let target = message.request_uri().map(|uri| Uri::read(&uri)).unwrap_or_default();
-    add(CALLED_USER, format!("{:016x}", call_key(target.bare_user().as_bytes())), None);
+    add(CALLED_USER, format!("{:016x}", call_key(target.plain_user().as_bytes())), None);
     add("destination port", path.destination.port().to_string(), None);
     add("offer", if sdp.is_some() { "in the INVITE" } else { "not in the INVITE" }.into(), None);
     if let Some(sdp) = &sdp {
@@ -317,10 +317,10 @@ fn traits(message: &Message<'_>, path: Path) -> Vec<Trait> {
         let family = if sdp.address_of(medium).contains(':') { "IPv6" } else { "IPv4" };
         add("media address", family.into(), None);
     }
-    add(CALLED_NUMBER, form(target.bare_user()), None);
+    add(CALLED_NUMBER, form(&target.plain_user()), None);
     add("dialled host", target.host.to_ascii_lowercase(), None);
     if let Some(from) = message.from().map(|from| from.parsed()) {
-        add("calling number", form(from.bare_user()), None);
+        add("calling number", form(&from.plain_user()), None);
         add("caller's domain", from.host.to_ascii_lowercase(), None);
     }
     add("transport", path.transport.name().into(), None);

@@ -30,8 +30,8 @@ pub(super) fn number_or_name(uri: &str) -> Cow<'_, str> {
         None => return Cow::Borrowed(""),
     };
     match user.contains('%') {
-        // A letter that is escaped without need is the letter (RFC 3261 §19.1.4).
-        true => Cow::Owned(of_user(&unescaped(user)).into_owned()),
+        // Whose it is hangs on no escape (RFC 3261 §10.3); what separates its parts is none.
+        true => Cow::Owned(of_user(&unescaped(bare(user))).into_owned()),
         false => of_user(user),
     }
 }
@@ -41,13 +41,17 @@ fn of_user(user: &str) -> Cow<'_, str> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Cow::Borrowed(digits);
     }
-    let user =
-        user.bytes().position(|byte| matches!(byte, b';' | b':')).and_then(|end| user.get(..end)).unwrap_or(user);
+    let user = bare(user);
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte));
     Cow::Owned(match is_number {
         true => user.chars().filter(char::is_ascii_digit).collect(),
         false => user.to_ascii_lowercase(),
     })
+}
+
+/// A user part without its parameters and its password.
+fn bare(user: &str) -> &str {
+    user.bytes().position(|byte| matches!(byte, b';' | b':')).and_then(|end| user.get(..end)).unwrap_or(user)
 }
 
 /// The digits of what nearly all calls are for and from: `sip:+15550100@…`, with or without the plus.

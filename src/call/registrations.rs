@@ -17,7 +17,7 @@ use crate::call::timer;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order, ordered};
 use crate::net::Path;
-use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, uri_of};
+use crate::sip::{HeaderName, Message, Method, NameAddr, StatusCode, UriParts, split_list, text, unescaped, uri_of};
 use crate::sparing::make_room;
 
 /// A REGISTER as it was asked.
@@ -391,9 +391,11 @@ fn keep_last<T>(row: &mut Vec<T>) {
     }
 }
 
+/// The host in small letters, the user without escapes (RFC 3261 §10.3).
 fn key(user: &str, host: &str) -> String {
+    let user = unescaped(user);
     let mut key = String::with_capacity(user.len() + 1 + host.len());
-    key.extend([user, "@", host]);
+    key.extend([&*user, "@", host]);
     key[user.len()..].make_ascii_lowercase();
     key
 }

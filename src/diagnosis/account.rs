@@ -78,6 +78,11 @@ impl Case<'_> {
         told.map(|told| format!("; its {TWILIO} header says \"{told}\"")).unwrap_or_default()
     }
 
+    /// True if a refusal states in words that something is wrong with an account.
+    pub(super) fn states_account(&self, response: &Heard) -> bool {
+        self.words(response).lines().any(is_of_account)
+    }
+
     /// True if a refusal names the state of an account, and not of one that is called; or a limit of what may be called
     /// in a time, to a destination or for money.
     fn names_account(&self, response: &Heard) -> bool {

@@ -512,11 +512,9 @@ impl<'a> Case<'a> {
     /// As what the sender of a response stands in this call: the registrar, a proxy if it passed the request on, else
     /// the UAS.
     pub fn role_of_responder(&self, heard: &Heard) -> Role {
-        if self.call.kind == Kind::Registration {
-            return Role::Registrar;
-        }
         match self.call.downstream_of(heard.transaction).next() {
             Some(_) => Role::Proxy,
+            None if self.call.kind == Kind::Registration => Role::Registrar,
             None => Role::Uas,
         }
     }

@@ -113,7 +113,7 @@ fn with_a_say(asked: &[&'static Rule], case: &Case<'_>) -> impl Iterator<Item = 
 
 /// Asks a rule and puts what it finds behind the others; false if it finds nothing. Of a leg that is only by its number
 /// and time taken for one of the call, nothing is proven of the call, nor by a code that somebody else had sent, nor by
-/// one that may be made of such a code.
+/// one that may be made of such a code. Where its sender names another ground in words, the code is a weak one.
 fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     let Some(mut finding) = rule.check.of_call().and_then(|check| check(case)) else { return false };
     let is_of_code = || rule.needs.iter().any(|needed| needed.asks_for_codes());
@@ -124,6 +124,9 @@ fn ask(rule: &Rule, case: &Case<'_>, found: &mut Vec<Finding>) -> bool {
     };
     if finding.explains && finding.confidence == Confidence::Proven && is_of_hearsay() {
         finding.confidence = Confidence::Likely;
+    }
+    if finding.explains && finding.confidence <= Confidence::Likely && case.says_another_ground(&finding).is_some() {
+        finding.confidence = Confidence::Possible;
     }
     found.push(finding);
     true
@@ -141,6 +144,7 @@ fn told(case: &Case<'_>, rules: impl Iterator<Item = &'static Rule>) -> Diagnosi
     calm_beside_the_end(case, &mut findings);
     if let Some(cause) = findings.first_mut().filter(|first| first.explains) {
         case.tell_behind(cause);
+        case.tell_ground(cause);
         if is_said_of_it(&cause.rule) {
             case.tell_meanwhile(cause);
             case.tell_sent_on(cause);

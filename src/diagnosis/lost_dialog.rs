@@ -77,7 +77,8 @@ impl<'a> Case<'a> {
         if let Some((bye, answer)) = self.ended_before(request) {
             return Some(Why::AfterEnd(bye, answer));
         }
-        if self.hung_up_before(request) || self.unseen_of_dialog(&Method::Bye, request).next().is_some() {
+        let is_over = self.hung_up_before(request) || self.had_hung_up(request);
+        if is_over || self.unseen_of_dialog(&Method::Bye, request).next().is_some() {
             return None;
         }
         // Outside of a call's own methods a 481 is about a subscription, or a transaction (G4, I5).
@@ -117,6 +118,18 @@ impl<'a> Case<'a> {
             bye.request.place < request.place
                 && bye.request.message.call_id() == request.message.call_id()
                 && from_tag(bye.request) == to_tag(request)
+        })
+    }
+
+    /// True if the party that asks had sent a BYE before, whose answer the capture does not hold: if it arrived, the
+    /// dialog is over (RFC 3261 §15.1.2), and the 481 says that it is.
+    fn had_hung_up(&self, request: &'a Heard) -> bool {
+        self.asked(&Method::Bye).any(|bye| {
+            bye.request.place < request.place
+                && bye.request.message.call_id() == request.message.call_id()
+                && from_tag(bye.request) == from_tag(request)
+                && to_tag(bye.request) == to_tag(request)
+                && self.call.final_of(bye.transaction).is_none()
         })
     }
 

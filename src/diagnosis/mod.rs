@@ -26,6 +26,7 @@ mod facts;
 mod failover;
 mod finding;
 mod gaps;
+mod grounds;
 mod hunting;
 mod lock;
 mod lost_between;

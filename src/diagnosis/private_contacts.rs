@@ -11,7 +11,7 @@ use crate::capture::Place;
 use crate::diagnosis::targets::{CONTACT, DEFAULT_PORT, RECORD_ROUTE};
 use crate::diagnosis::words::{is_private, network_of, source_field};
 use crate::diagnosis::{Case, Finding, Role};
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{NameAddr, Uri, is_same_user};
 
 /// A Contact or Record-Route with a private address, in a message that came from a public one, or from a private one
 /// of another network.
@@ -80,7 +80,7 @@ impl Case<'_> {
             uri: asked.contact.to_string(),
             line: String::new(),
         });
-        let is_bound = |naming: &Naming| Uri::read(&naming.uri).user == user;
+        let is_bound = |naming: &Naming| is_same_user(&Uri::read(&naming.uri).user, user);
         registered.filter(|naming| leads_there(naming) && is_bound(naming)).max_by_key(|naming| naming.place)
     }
 }

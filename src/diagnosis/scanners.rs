@@ -252,8 +252,8 @@ fn names_access(call: &Call) -> bool {
 
 fn user_of(call: &Call, message: &Message<'_>) -> String {
     match call.kind {
-        Kind::Registration => message.to().map(|to| to.parsed().bare_user().to_owned()).unwrap_or_default(),
-        _ => Uri::read(&message.request_uri().unwrap_or_default()).bare_user().to_owned(),
+        Kind::Registration => message.to().map(|to| to.parsed().plain_user().into_owned()).unwrap_or_default(),
+        _ => Uri::read(&message.request_uri().unwrap_or_default()).plain_user().into_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::net::without_service;
 use crate::report::passports::{self, Named, hosts_of_pages};
 use crate::report::pseudonyms::{Pseudonyms, Replaced};
 use crate::report::spellings::{dotted, in_the_case_of, international, is_number, is_our_word, uris};
-use crate::sip::Message;
+use crate::sip::{Message, unescaped};
 
 /// Numbers shorter than this are replaced only where a URI names them: a code or a count may look the same.
 const SHORTEST_NUMBER: usize = 4;
@@ -336,6 +336,10 @@ impl Persons {
                 self.know(plain, other);
             }
         } else {
+            // A registrar keeps it without escapes, and so may it be named.
+            if user.contains('%') {
+                self.know_name(&unescaped(user));
+            }
             self.know_name(user);
         }
     }

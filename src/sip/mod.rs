@@ -22,6 +22,7 @@
 mod alternative;
 pub mod auth;
 pub mod digest;
+mod escapes;
 mod fault;
 pub mod frame;
 mod header;
@@ -46,6 +47,7 @@ mod value;
 mod walk;
 
 pub use crate::sip::alternative::AlternativeService;
+pub(crate) use crate::sip::escapes::{is_same_user, unescaped};
 pub use crate::sip::frame::{Framer, looks_like_sip};
 pub use crate::sip::header::{HeaderName, is_single};
 pub(crate) use crate::sip::message::unfold;
@@ -56,4 +58,4 @@ pub use crate::sip::reason::{Reason, Warning};
 pub use crate::sip::start_line::StartLine;
 pub use crate::sip::status_code::StatusCode;
 pub use crate::sip::value::{CSeq, NameAddr, Parameters, Uri, Via, host_and_port, split_list};
-pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, unescaped, uri_of, user_of};
+pub(crate) use crate::sip::value::{UriParts, first_letters, tag, text, uri_of, user_of};

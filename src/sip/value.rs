@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use memchr::memchr;
 
+use crate::sip::escapes::{self, is_same_user, unescaped};
 use crate::sip::method::Method;
 use crate::sip::swift::{end_of_parameter, first_of, last_of, next_of, next_of_any, next_of_two};
 
@@ -299,11 +300,16 @@ impl Uri {
         self.user.split_once(';').map_or(self.user.as_str(), |(user, _)| user)
     }
 
+    /// The same without escapes, for what is compared: an address-of-record, a number, the user of credentials (RFC 3261
+    /// §10.3).
+    pub fn plain_user(&self) -> Cow<'_, str> {
+        unescaped(self.bare_user())
+    }
+
     /// True if both name the same user at the same host (RFC 3261 §19.1.4, RFC 5954 §4.2): port, parameters, scheme,
     /// the case of the host, how an IPv6 address is written and letters escaped without need do not count.
     pub fn is_same_target(&self, other: &Uri) -> bool {
-        is_same_host(&self.host, &other.host)
-            && (self.user == other.user || unescaped(&self.user) == unescaped(&other.user))
+        is_same_host(&self.host, &other.host) && is_same_user(&self.user, &other.user)
     }
 
     /// True if it names the service of emergency, or a kind of it (RFC 5031 §4.2: `urn:service:sos.fire`).
@@ -325,12 +331,7 @@ impl Uri {
 
     /// True if the user part is a telephone number: digits, visual separators, an optional `+`, `*`, `#` (RFC 3966).
     pub fn is_number(&self) -> bool {
-        let user = self.bare_user();
-        // A user part cannot hold "#" but escaped (RFC 3261 §25.1).
-        let user = if user.contains('%') { Cow::Owned(user.replace("%23", "#")) } else { Cow::Borrowed(user) };
-        let digits = user.strip_prefix('+').unwrap_or(&user);
-        digits.bytes().any(|byte| byte.is_ascii_digit())
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || b"-.()*#".contains(&byte))
+        escapes::is_number(&self.plain_user())
     }
 }
 
@@ -338,30 +339,6 @@ impl Uri {
 fn is_same_host(one: &str, other: &str) -> bool {
     let address = |host: &str| host.parse::<IpAddr>().ok();
     one.eq_ignore_ascii_case(other) || address(one).is_some_and(|one| Some(one) == address(other))
-}
-
-/// A user part in which no letter is escaped that need not be: others than the reserved ones (RFC 3261 §19.1.4, §25.1).
-pub(crate) fn unescaped(user: &str) -> Cow<'_, str> {
-    let mut parts = user.split('%');
-    let first = parts.next().unwrap_or_default();
-    if first.len() == user.len() {
-        return Cow::Borrowed(user);
-    }
-    let mut plain = first.to_owned();
-    for part in parts {
-        let letter = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
-        match letter.filter(|letter| letter.is_ascii_alphanumeric() || "-_.!~*'()".contains(*letter)) {
-            Some(letter) => {
-                plain.push(letter);
-                plain.push_str(part.get(2..).unwrap_or_default());
-            }
-            None => {
-                plain.push('%');
-                plain.push_str(part);
-            }
-        }
-    }
-    Cow::Owned(plain)
 }
 
 /// The parts of a [`Uri`], where they stand. For look-ups that most messages need.

@@ -22,7 +22,8 @@ pub fn diagnosed(story: &Story) -> Vec<(Call, Diagnosis)> {
     };
     run(&mut files, &mut analysis, keep).expect("a capture that can be read");
     let until = files.inputs().iter().filter_map(|facts| Some(facts.first_and_last?.1)).max().unwrap_or_default();
-    let capture = CaptureSeen { drops: 0, until };
+    let drops = files.inputs().iter().map(|facts| facts.drops).sum();
+    let capture = CaptureSeen { drops, until };
     let next = || engine.next_at_end(analysis.surroundings(), capture).map(|(call, diagnosis)| (*call, diagnosis));
     std::iter::from_fn(next).collect()
 }

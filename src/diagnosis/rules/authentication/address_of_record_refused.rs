@@ -5,6 +5,7 @@ use crate::catalogue::Topic;
 use crate::diagnosis::lock::lock;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::forbidden_after_credentials::refused_try;
+use crate::diagnosis::rules::routing::hop_limit_too_low;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{NameAddr, auth};
 
@@ -93,6 +94,9 @@ impl<'a> Refused<'a> {
         if with_credentials && matches!(code, 403 | 483) || lock(case).is_some() {
             return None;
         }
+        if code == 483 && hop_limit_too_low::holds(case) {
+            return None;
+        }
         if code == 403 && case.blames_any(response, OF_TRANSPORT) {
             return None; // It speaks of the way, and not of the address: `refused-by-policy`.
         }
@@ -115,6 +119,8 @@ impl<'a> Refused<'a> {
             // After credentials it may be for them: `forbidden-after-credentials`.
             403 if self.is_unread() => Confidence::Possible,
             403 => Confidence::Likely,
+            // Its Reason names something else that was not found, such as a route.
+            404 | 604 if self.case.telling_cause(self.response).is_some_and(|cause| cause != 1) => Confidence::Likely,
             _ => Confidence::Proven,
         }
     }

@@ -92,7 +92,7 @@ impl Unanswered<'_> {
     fn confidence(&self) -> Confidence {
         match (self.case.tail(self.first.place) >= timer::GIVE_UP, self.shows_older) {
             // Where messages are cut, credentials may stand behind the cut.
-            (true, false) if self.last.request.message.is_cut() => Confidence::Possible,
+            (true, false) if self.last.request.message.is_cut() || self.lacks_next_try() => Confidence::Possible,
             // Who has credentials mostly sends them, and the capture may lack that.
             (true, false) if self.answers.is_some() => Confidence::Likely,
             (true, false) => Confidence::Proven,
@@ -100,6 +100,14 @@ impl Unanswered<'_> {
             (true, true) => Confidence::Possible,
             (false, _) => Confidence::Unseen,
         }
+    }
+
+    /// True if a request with credentials may have followed that the capture lacks.
+    fn lacks_next_try(&self) -> bool {
+        let (case, request) = (self.case, self.last.request);
+        case.capture.drops > 0
+            || case.lacks_next_registration(request, self.response)
+            || case.lacks_requests_after(request, self.response.place)
     }
 
     /// True if credentials may stand behind the cut.
@@ -132,6 +140,7 @@ impl Unanswered<'_> {
         match self.shows_older {
             false if self.is_unread() => "showed none before the cut",
             false if self.confidence() == Confidence::Unseen => "had sent none when the capture ends",
+            false if self.lacks_next_try() => "sent none that is in this capture, which lacks packets",
             false if self.answers.is_some() => "sent none this time, though it had shown some for this realm before",
             false => "never sent any",
             true => {
@@ -222,14 +231,26 @@ fn without_challenge(case: &Case<'_>, request: &Heard, response: &Heard) -> Opti
         return None;
     }
     let (client, server) = (request.path.source, response.path.source);
+    let mut behind = case.call.downstream_of(response.transaction).flat_map(|inner| case.finals(inner));
+    let given = behind.find(|heard| heard.message.header(header).is_some());
+    let taken_out = match given {
+        Some(given) => format!(" That of {} did carry one: {server} took it out.", given.path.source),
+        None => String::new(),
+    };
+    let finding = match given {
+        Some(given) => {
+            Finding::of(&RULE, Confidence::Proven).claim_header(given, header, "the challenge that was given")
+        }
+        None => Finding::of(&RULE, Confidence::Proven),
+    };
     Some(
-        Finding::of(&RULE, Confidence::Proven)
+        finding
             .titled("The server asks for credentials and gives no challenge to answer")
             .explains(Some(status))
             .sender(case.role_of_responder(response), response)
             .because(format!(
                 "{server} answered {} with {status}, and its response carries no {header}: without realm and nonce \
-                 {client} cannot make credentials.",
+                 {client} cannot make credentials.{taken_out}",
                 request.message.method()?.name()
             ))
             .fix(format!(
@@ -270,13 +291,14 @@ fn of_bye(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let confidence = match case.tail(response.place) >= timer::GIVE_UP {
-        true if bye.request.message.is_cut() => Confidence::Possible,
+        true if case.may_lack_what_followed(bye.request) => Confidence::Possible,
         true => Confidence::Proven,
         false => Confidence::Unseen,
     };
     let (client, server) = (bye.request.path.source, response.path.source);
     let then = match confidence {
         Confidence::Unseen => "had sent none when the capture ends.",
+        Confidence::Possible => "sent none that is in this capture, which lacks packets.",
         _ => "never sent any, nor another BYE. To the other side the call may still be up, and billed.",
     };
     Some(

@@ -330,7 +330,7 @@ fn advised_for_client(case: &Case<'_>, finding: Finding, rejection: &Rejection<'
              behind {server}: with AKA nobody enters a secret."
         ));
     }
-    let from = rejection.request.message.from().map(|from| from.parsed().bare_user().to_owned()).unwrap_or_default();
+    let from = rejection.request.message.from().map(|from| from.parsed().plain_user().into_owned()).unwrap_or_default();
     let holder = match case.role_of_shower(rejection) {
         Role::Proxy => format!("{}, which answers the challenges itself", rejection.request.path.source),
         _ => "the client".to_owned(),

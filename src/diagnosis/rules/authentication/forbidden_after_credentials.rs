@@ -278,8 +278,9 @@ impl<'a> Refused<'a> {
     /// The user in From, if that is another than the one of the credentials. In an IMS network the private identity in
     /// the credentials is another one by design (3GPP TS 23.228 §4.3.3).
     fn other_user(&self) -> Option<String> {
-        let from = self.request.message.from()?.parsed().bare_user().to_owned();
-        (!from.is_empty() && from != self.shown.username && !self.shown.is_aka()).then_some(from)
+        let from = self.request.message.from()?.parsed();
+        let is_other = !from.user.is_empty() && *from.plain_user() != self.shown.username;
+        (is_other && !self.shown.is_aka()).then(|| from.bare_user().to_owned())
     }
 
     fn explanation(&self) -> String {

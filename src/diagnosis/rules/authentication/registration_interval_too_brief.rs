@@ -1,8 +1,8 @@
-use crate::call::{Heard, Kind, NormalStep, call_key};
+use crate::call::{Heard, Kind, NormalStep};
 use crate::diagnosis::diagnose::NEXT_TRY;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
-use crate::sip::Method;
+use crate::sip::{Method, NameAddr};
 
 rule! {
     /// The client asked to be registered for a shorter time than the registrar allows.
@@ -41,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn refused(case: &Case<'_>, request: &Heard, response: &Heard) -> Option<Finding> {
     let brief = Brief::of(case, request, response);
     let finding = brief.told(brief.finding()).claim_status(response, "the interval is refused");
-    Some(claim_asked(finding, request, brief.asked))
+    Some(claim_asked(finding, brief.request, brief.asked))
 }
 
 /// A request that got 423 in the end.
@@ -59,6 +59,8 @@ struct Brief<'a> {
 
 impl<'a> Brief<'a> {
     fn of(case: &'a Case<'a>, request: &'a Heard, response: &'a Heard) -> Brief<'a> {
+        // Who passes it on asks for nothing itself.
+        let request = case.first_with(request, |before| asked(before) == asked(request));
         let minimum = response.message.header("Min-Expires").map(|value| value.into_owned());
         Brief { case, request, response, minimum, asked: asked(request), every: every_interval(case) }
     }
@@ -66,15 +68,8 @@ impl<'a> Brief<'a> {
     /// True if the same client sent a REGISTER later whose number shows that one between them is missing: that may have
     /// asked for more.
     fn lacks_next_try(&self) -> bool {
-        let Some(own) = self.request.message.cseq().map(|cseq| cseq.number) else { return false };
-        let Some(uri) = self.request.message.to().map(|to| to.parsed()) else { return false };
-        let device = call_key(self.request.message.call_id());
-        let known = self.case.surroundings.registrations().of(uri.bare_user(), &uri.host);
-        known.is_some_and(|known| {
-            known.asked.iter().any(|later| {
-                later.place > self.response.place && later.device == device && later.cseq > own.saturating_add(1)
-            })
-        })
+        self.case.lacks_next_registration(self.request, self.response)
+            || self.case.lacks_requests_after(self.request, self.response.place)
     }
 
     fn lacks_minimum(&self) -> bool {
@@ -104,10 +99,16 @@ impl<'a> Brief<'a> {
         match self.is_over() {
             // Of messages whose beginning alone is there, a later try may not have been told for one.
             true if self.response.message.is_cut() || self.lacks_next_try() => Confidence::Possible,
+            true if self.is_of_what_followed() && self.case.capture.drops > 0 => Confidence::Possible,
             true if self.is_unread() => Confidence::Likely,
             true => Confidence::Proven,
             false => Confidence::Unseen,
         }
+    }
+
+    /// True if the client alone is at fault, by what it did not send after the first refusal.
+    fn is_of_what_followed(&self) -> bool {
+        self.every.len() <= 1 && self.minimum.as_ref().is_some_and(|minimum| !self.is_enough(minimum))
     }
 
     /// The finding, without its words.
@@ -225,6 +226,7 @@ impl<'a> Brief<'a> {
         let end = match self.is_over() {
             _ if self.is_unread() => "calls what was asked for too short",
             true if self.lacks_next_try() => "the next REGISTER in this capture is not the next that was sent",
+            true if self.case.capture.drops > 0 => "no request for that is in this capture, which lacks packets",
             true => "the client did not ask for that",
             false => "the capture ends before the client can ask for that",
         };
@@ -267,7 +269,9 @@ impl<'a> Brief<'a> {
 }
 
 fn number(text: &str) -> Option<u64> {
-    text.parse().ok()
+    let text = text.trim();
+    // What follows the digits is not of them.
+    text.get(..text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()))?.parse().ok()
 }
 
 /// The last 423 whose minimum the client asked for, only to be told a longer one; and that minimum.
@@ -321,11 +325,16 @@ fn every_interval(case: &Case<'_>) -> Vec<String> {
 
 /// The interval that a request asks for, and where it stands.
 fn asked(request: &Heard) -> Option<(&'static str, String)> {
-    let of_contact = request
-        .message
-        .contact()
-        .and_then(|contact| contact.parameters.get("expires").map(|value| ("expires", value.trim().to_owned())));
-    of_contact.or_else(|| Some(("Expires", request.message.header("Expires")?.trim().to_owned())))
+    let of_all = || Some(("Expires", request.message.header("Expires")?.trim().to_owned()));
+    let contacts = request.message.headers("Contact");
+    let of_each = contacts.iter().filter_map(|contact| {
+        let expires = NameAddr::read(contact).parameters.get("expires").map(|value| value.trim().to_owned());
+        expires.map(|seconds| ("expires", seconds)).or_else(of_all)
+    });
+    // Each of several Contacts has an interval of its own, and the shortest one that asks for any is refused (RFC 3261
+    // §10.3); 0 asks for the end.
+    let shortest = |(_, seconds): &(&str, String)| number(seconds).filter(|seconds| *seconds > 0).unwrap_or(u64::MAX);
+    of_each.min_by_key(shortest).or_else(of_all)
 }
 
 fn claim_asked(finding: Finding, request: &Heard, asked: Option<(&'static str, String)>) -> Finding {

@@ -201,7 +201,7 @@ impl<'a> Lapsed<'a> {
 
 /// The number without its "+", or with one.
 fn of_other_form(target: &Uri) -> Option<String> {
-    let number = target.is_number().then(|| target.bare_user())?;
+    let number = target.is_number().then(|| target.plain_user())?;
     Some(number.strip_prefix('+').map_or_else(|| format!("+{number}"), str::to_owned))
 }
 

@@ -50,7 +50,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         && case.outer_failure().zip(answer).is_some_and(|(failure, answer)| failure.response == answer.id);
     let client = second.request.path.source;
     // That the request is not renumbered is seen; that the server refused it for that is so only where it says so.
-    let is_merged = |answer: &Heard| answer.message.status().map(StatusCode::get) == Some(MERGED);
+    let is_merged = |answer: &Heard| {
+        answer.message.status().map(StatusCode::get) == Some(MERGED) && case.words(answer).trim().is_empty()
+    };
     let is_sure = !decides || answer.is_some_and(|answer| is_merged(answer) || case.says_any(answer, OF_CSEQ));
     let finding = Finding::of(&RULE, if is_sure { Confidence::Proven } else { Confidence::Likely });
     let finding = match answer.and_then(|answer| answer.message.status()) {

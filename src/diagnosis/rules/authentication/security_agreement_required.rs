@@ -44,7 +44,15 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         None => format!("{client} offers none: its request has no Security-Client"),
     };
     let because = format!("{server} demands a security agreement ({}){of_server}; {of_client}.", failure.status);
-    let finding = Finding::of(&RULE, Confidence::Proven)
+    // Who repeats in Security-Verify what the server offers has made the agreement (RFC 3329 §2.3.1).
+    let verified = request.message.headers("Security-Verify");
+    let is_made = !verified.is_empty() && verified == response.message.headers("Security-Server");
+    let sure = if is_made { Confidence::Possible } else { Confidence::Proven };
+    let because = match is_made {
+        true => format!("{because} It repeats in Security-Verify what {server} offers, as it has to."),
+        false => because,
+    };
+    let finding = Finding::of(&RULE, sure)
         .explains(Some(failure.status))
         .sender(case.role_of_sender(request), request)
         .because(because)

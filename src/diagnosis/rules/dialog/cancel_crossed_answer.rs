@@ -126,14 +126,21 @@ impl<'a> Crossing<'a> {
         let heard = answer_after(case, self.cancel, self.success);
         let hears = self.ack.is_some() || heard.is_some();
         let unanswered = unanswered_bye(case, caller).filter(|_| !hears);
-        let sure = if hears { Confidence::Proven } else { Confidence::Likely };
+        let sure = match hears {
+            _ if case.capture.drops > 0 => Confidence::Possible,
+            true => Confidence::Proven,
+            false => Confidence::Likely,
+        };
+        let end = match case.capture.drops {
+            0 => format!("{caller} did not end the answered call: no {missing} followed."),
+            _ => format!("no {missing} followed in this capture, which lacks packets. If none did:"),
+        };
         let finding = Finding::of(&RULE, sure)
             .explains(self.success.message.status())
             .drops_the_call()
             .party(Role::Uac, Some(caller))
             .because(format!(
-                "{}, and {caller} did not end the answered call: no {missing} followed. The callee's side is left in \
-                 a call with nobody.{}",
+                "{}, and {end} The callee's side is left in a call with nobody.{}",
                 self.told(),
                 if hears { String::new() } else { doubt(caller, unanswered) }
             ));

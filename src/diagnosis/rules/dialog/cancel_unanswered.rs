@@ -96,11 +96,17 @@ fn of_caller(case: &Case<'_>) -> Option<Finding> {
     // Where nothing at all came from there, not even 100 or the answer to the CANCEL, only one direction was captured.
     let heard_of = case.surroundings.hop(to.ip(), from.ip()).is_some() || cancel.repeated > 0;
     let confidence = match () {
+        // The response before it may be among what was dropped.
+        () if ended && case.capture.drops > 0 => Confidence::Possible,
         () if ended => Confidence::Proven,
         () if heard_of => case.absence_of_answer(cancel),
         () => Confidence::Unseen,
     };
     let because = match (early, ended) {
+        (true, true) if confidence == Confidence::Possible => format!(
+            "{from} sent CANCEL before any response to its INVITE had come in this capture, which lacks packets: if \
+             none had, RFC 3261 §9.1 does not allow it."
+        ),
         (true, true) => {
             format!("{from} sent CANCEL before any response to its INVITE had come, which RFC 3261 §9.1 forbids.")
         }

@@ -35,16 +35,26 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let deciding = case.deciding()?;
     let invite = case.call.request_of(deciding)?;
     let reason = reason_line(cancel, says_other).unwrap_or_default().into_owned();
+    let source = cancel.path.source;
+    let (role, who, cancels, behind) = match case.came_through_proxy() {
+        true => (
+            Role::Nobody,
+            source.to_string(),
+            "this hop cancels",
+            " The INVITE had passed a proxy before this point (more than one Via): the reason may be that of the \
+             caller, or of a proxy.",
+        ),
+        false => (Role::Uac, format!("The caller's side ({source})"), "the caller's side cancels", ""),
+    };
     let finding = Finding::of(&RULE, Confidence::Proven)
         .explains_calmly(case.call.final_status)
-        .party(Role::Uac, Some(cancel.path.source))
+        .party(role, Some(cancel.path.source))
         .because(format!(
-            "The caller's side ({}) cancelled the call {} after the INVITE, and gives the reason {reason}.",
-            cancel.path.source,
+            "{who} cancelled the call {} after the INVITE, and gives the reason {reason}.{behind}",
             length(cancel.place.time.since(invite.place.time))
         ))
         .fix(format!("Look up this reason on {}, which sent the CANCEL.", cancel.path.source))
-        .claim_method(cancel, "the caller's side cancels")
+        .claim_method(cancel, cancels)
         .claim_header_with(cancel, "Reason", &reason, "why, as its sender says")
         .refuted("caller-abandoned", "the Reason is not that of normal clearing");
     Some(match cancel.message.has_cut_head() {

@@ -46,7 +46,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let number = request.message.cseq()?.number;
     let method = request.message.method()?;
     let side = case.side(request);
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    // Its words may name another ground for the 500 than the number.
+    let sure = if case.ground_said(response).is_some() { Confidence::Possible } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, sure);
     let soon = |bye: &Heard| bye.place > response.place && bye.place.time.since(response.place.time) <= SOON;
     let ends = *method == Method::Bye || case.asked(&Method::Bye).any(|bye| soon(bye.request));
     let decides = case.failure().is_some_and(|failure| failure.response == response.id);
@@ -64,10 +66,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .sender(side.role(), request)
             .because(format!(
                 "The {method} of {} has the CSeq number {number}, and an earlier request of the same side had \
-                 {before}. {} refused it with {}.{after}",
+                 {before}. {} refused it with {}{}.{after}",
                 request.path.source,
                 response.path.source,
-                response.message.status()?
+                response.message.status()?,
+                case.said_beside_code(response)
             ))
             .fix(format!(
                 "Have the software of {} mended: CSeq numbers must rise inside a dialog.",

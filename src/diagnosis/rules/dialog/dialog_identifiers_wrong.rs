@@ -41,8 +41,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (field, sent) = if belongs(&to) { ("sip.from.tag", from) } else { ("sip.to.tag", to) };
     let method = request.message.method()?;
     let side = case.side(request);
-    // Before the answer there may be early dialogs of which the capture lacks every response (§12.1).
-    let sure = if request.place < success.place { Confidence::Likely } else { Confidence::Proven };
+    // A response that was dropped may have made a dialog with that tag; and before the answer there may be early ones
+    // of which the capture lacks every response (§12.1).
+    let is_unsure = case.capture.drops > 0 || request.place < success.place;
+    let sure = if is_unsure { Confidence::Likely } else { Confidence::Proven };
     Some(
         Finding::of(&RULE, sure)
             .explains(response.message.status())

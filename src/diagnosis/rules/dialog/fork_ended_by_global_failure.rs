@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -25,6 +27,10 @@ rule! {
     /// RFC 3261 §16.7, §21.6
     "C17" "fork-ended-by-global-failure" needs [CANCEL FAILURE SENT_ON], check
 }
+
+/// Who gets a 6xx cancels the other branches as soon as it is there (RFC 3261 §16.7 (5)): one that comes later has
+/// another ground.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     if case.call.is_answered() {
@@ -70,7 +76,7 @@ fn ended_fork<'a>(case: &Case<'a>) -> Option<(&'a Heard, Vec<&'a Heard>)> {
                 case.provisionals(other).any(|heard| heard.message.status().is_some_and(|status| status.get() >= 180))
             })
             .filter_map(|other| case.cancel_of(other))
-            .filter(|cancel| cancel.place > global.place)
+            .filter(|cancel| cancel.place > global.place && cancel.place.time.since(global.place.time) <= AT_ONCE)
             .collect();
         let by_caller = case.call.transaction(upstream).cancelled_by.is_some();
         (!cancels.is_empty() && !by_caller).then_some((global, cancels))

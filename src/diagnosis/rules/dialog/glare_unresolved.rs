@@ -95,7 +95,8 @@ pub(crate) fn is_unresolved<'a>(case: &Case<'a>, glare: &Glare<'a>) -> bool {
     let source = transaction.path.source.ip();
     let refused = glares(case).filter(|(other, ..)| other.path.source.ip() == source).count();
     let was_due = went_on >= DUE || bye.is_some() && refused >= MANY;
-    was_due && later_of_side(case, transaction).next().is_none() && !is_needless(case, request)
+    let is_last = later_of_side(case, transaction).next().is_none();
+    was_due && is_last && !is_needless(case, request) && !case.lacks_requests_after(request, response.place)
 }
 
 /// Requests that change a call.

@@ -59,7 +59,9 @@ fn of_request(case: &Case<'_>) -> Option<Finding> {
     let expected = NameAddr::read(&contact.message.headers("Contact").into_iter().next()?).uri;
     let method = &transaction.method;
     let ends = *method == Method::Bye;
-    let finding = Finding::of(&RULE, Confidence::Proven);
+    // What named another target may be among what was dropped.
+    let sure = if case.capture.drops > 0 { Confidence::Likely } else { Confidence::Proven };
+    let finding = Finding::of(&RULE, sure);
     let finding = match (ends, status) {
         (true, _) => finding.explains(status).drops_the_call(),
         (false, Some(status)) => finding.about(status).severity(Severity::Warning),
@@ -104,15 +106,6 @@ fn is_lost<'a>(case: &Case<'a>, transaction: &'a Transaction, request: &Heard) -
 pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'a Heard> {
     let uri = Uri::read(&request.message.request_uri()?);
     let peer = to_tag(request)?;
-    // In a request that the capture missed, the other side may have named another one (§12.2).
-    let is_of_peer = |unseen: &Transaction| unseen.path.source.ip() == request.path.destination.ip();
-    if REFRESHING.iter().any(|method| case.unseen_of_dialog(method, request).any(is_of_peer)) {
-        return None;
-    }
-    // A request of its own that is missing may have brought another one in its 2xx (§12.2.1.2).
-    if case.lacks_requests_before(request) {
-        return None;
-    }
     let of_peer = |heard: &&Heard| {
         let speaker = if heard.message.is_request() { from_tag(heard) } else { to_tag(heard) };
         heard.id < request.id
@@ -145,11 +138,7 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
         heard.message.is_cut() || contacts.iter().any(|contact| is_meant(&NameAddr::read(contact).parsed()))
     };
     let last = named.last().copied()?;
-    // The answer that the capture missed may have named another one than the provisional response before it (§12.1.2).
-    let is_early = last.message.status().is_some_and(StatusCode::is_provisional);
-    if is_early
-        && !case.call.final_status_of(case.call.transaction(last.transaction)).is_some_and(StatusCode::is_success)
-    {
+    if may_have_moved_unseen(case, request, last) {
         return None;
     }
     // What was named a moment ago may have crossed this request.
@@ -157,6 +146,30 @@ pub(super) fn named_elsewhere<'a>(case: &Case<'a>, request: &Heard) -> Option<&'
     let is_old = has_settled && !fits(&last);
     let was_never = !named.iter().copied().any(|heard| fits(&heard));
     ((is_old || was_never) && !named.iter().any(strict)).then_some(last)
+}
+
+/// True if the other side may have named another Contact than the last one that the capture holds, in what it lacks.
+fn may_have_moved_unseen(case: &Case<'_>, request: &Heard, last: &Heard) -> bool {
+    // In a request whose response or ACK is there (§12.2), or one that is missing by the numbers of that side.
+    let is_of_peer = |unseen: &Transaction| unseen.path.source.ip() == request.path.destination.ip();
+    let is_unseen = REFRESHING.iter().any(|method| case.unseen_of_dialog(method, request).any(is_of_peer));
+    let is_of_other_side = |heard: &&Heard| {
+        heard.message.is_request()
+            && heard.message.call_id() == request.message.call_id()
+            && from_tag(heard) == to_tag(request)
+    };
+    let theirs = case.call.messages.iter().find(is_of_other_side);
+    // The answer may have named another one than the provisional response before it (§12.1.2).
+    let is_early = last.message.status().is_some_and(StatusCode::is_provisional);
+    let is_answered = || {
+        let transaction = case.call.transaction(last.transaction);
+        case.call.final_status_of(transaction).is_some_and(StatusCode::is_success)
+    };
+    is_unseen
+        || theirs.is_some_and(|theirs| case.lacks_requests_anywhere_after(theirs, last.place))
+        // The 2xx to a request of its own sender may bring another one (§12.2.1.2).
+        || case.lacks_requests_before(request)
+        || is_early && !is_answered()
 }
 
 fn of_ack(case: &Case<'_>) -> Option<Finding> {

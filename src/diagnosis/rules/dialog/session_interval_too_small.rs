@@ -151,7 +151,11 @@ impl<'a> Refusal<'a> {
     fn what_followed(&self, case: &Case<'_>) -> (Confidence, &'static str) {
         match case.tail(self.response.place) < timer::T2 {
             // The try with more may have been one of those whose beginning alone is there.
-            _ if self.response.message.is_cut() => (Confidence::Possible, "no try with more is known"),
+            _ if case.may_lack_what_followed(self.response)
+                || case.lacks_requests_after(self.request, self.response.place) =>
+            {
+                (Confidence::Possible, "no try with more is known")
+            }
             true if self.is_unasked => (Confidence::Likely, "the capture ends before a try with one could follow"),
             false if self.is_unasked => (Confidence::Likely, "no try with one followed"),
             true => (Confidence::Likely, "the capture ends before a try with more could follow"),

@@ -6,7 +6,9 @@ use crate::capture::Timestamp;
 use crate::diagnosis::dialogs::{from_tag, is_of_invite};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::dialog::glare_unresolved::{glares, is_unresolved};
-use crate::diagnosis::rules::dialog::session_timer_expired::{Expiry, agreed_before, read, refresher_tag};
+use crate::diagnosis::rules::dialog::session_timer_expired::{
+    Expiry, agreed_before, names_another_ground, read, refresher_tag,
+};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 use crate::sip::{Method, StatusCode};
@@ -129,6 +131,10 @@ impl<'a> FailedRefresh<'a> {
             changes_media: case.changes_media(request),
             bye,
         };
+        // Who names another ground for the end does not end the call for the refresh.
+        if names_another_ground(case, bye) {
+            return None;
+        }
         // Who is told that another change is under way tries again, unless that change refreshed the session too.
         let was_left = || glares(case).any(|glare| glare.1.id == request.id && is_unresolved(case, &glare));
         if refresh.code() == Some(PENDING) && !was_left() {
@@ -175,6 +181,8 @@ impl<'a> FailedRefresh<'a> {
     fn confidence(&self, case: &Case<'_>) -> Confidence {
         match self.response {
             Some(_) if self.changes_media || self.code() == Some(PENDING) => Confidence::Likely,
+            // It is the one who refreshes that ends the call after a refusal, if anybody does (RFC 4028 §10).
+            Some(response) if self.bye.path.source.ip() == response.path.source.ip() => Confidence::Likely,
             Some(_) => Confidence::Proven,
             None => case.absence_of_answer(self.request),
         }

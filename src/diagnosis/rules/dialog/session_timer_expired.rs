@@ -132,6 +132,10 @@ impl<'a> Lapse<'a> {
         if failed_refresh(case, agreed, bye).is_some() {
             return None; // session-refresh-failed tells more.
         }
+        // A refresh may be among what the capture lacks of the one who had to send it.
+        if by_refresher && !is_stated && case.lacks_requests_before(bye) {
+            return None;
+        }
         let request = case.call.request_of(case.call.transaction(agreed.transaction));
         let request = request.map(|request| case.as_sent(request));
         let forced = request.filter(|request| !by_refresher && is_forced(request, refresher.as_deref()));
@@ -187,7 +191,7 @@ fn is_stated(case: &Case<'_>, bye: &Heard) -> bool {
 
 /// True if the Reason of a BYE says that the call ended for something else than a timer (RFC 3326 §2): a fault, want
 /// of media, the word of a user, or anything in words of its own.
-fn names_another_ground(case: &Case<'_>, bye: &Heard) -> bool {
+pub(in crate::diagnosis::rules) fn names_another_ground(case: &Case<'_>, bye: &Heard) -> bool {
     let is_of_timer = |reason: &Reason| reason.q850().is_some_and(|cause| OF_TIMERS.contains(&cause));
     let names_it = |reason: &Reason| {
         let is_known = is_fault(reason) && !is_of_timer(reason);

@@ -225,18 +225,18 @@ fn faults(passport: &Passport, request: &Heard) -> Vec<String> {
             ));
         }
     }
-    let called = digits(Uri::read(&request.message.request_uri().unwrap_or_default()).bare_user());
+    let called = digits(&Uri::read(&request.message.request_uri().unwrap_or_default()).plain_user());
     let signed: Vec<String> = passport.destinations.iter().filter_map(|to| number_of(to)).collect();
     if !called.is_empty() && !signed.is_empty() && passport.extension != "div" && !signed.contains(&called) {
         faults.push(format!("The token is for the number {}, and the Request-URI has {called}", signed.join(", ")));
     }
     let origin = digits(&passport.origin);
-    let from = request.message.from().map(|from| digits(from.parsed().bare_user())).unwrap_or_default();
+    let from = request.message.from().map(|from| digits(&from.parsed().plain_user())).unwrap_or_default();
     let asserted: Vec<String> = request
         .message
         .headers("P-Asserted-Identity")
         .iter()
-        .map(|value| digits(crate::sip::NameAddr::read(value).parsed().bare_user()))
+        .map(|value| digits(&crate::sip::NameAddr::read(value).parsed().plain_user()))
         .collect();
     if !origin.is_empty() && !from.is_empty() && origin != from && !asserted.contains(&origin) {
         faults.push(format!("The token is of the caller {origin}, and From has {from}"));

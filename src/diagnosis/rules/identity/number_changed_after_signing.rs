@@ -42,7 +42,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let tokens: Vec<Passport> =
         request.message.header_lines("Identity").filter_map(|value| Passport::read(&value)).collect();
     let first = tokens.iter().find(|token| token.extension != "div" && !token.destinations.is_empty())?;
-    let called = digits(request.message.target()?.bare_user());
+    let called = digits(&request.message.target()?.plain_user());
     let covers =
         |token: &Passport| token.destinations.iter().any(|to| number_of(to).is_none_or(|to| is_same(&to, &called)));
     if called.is_empty() || tokens.iter().any(covers) {
@@ -78,7 +78,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn number_of(destination: &str) -> Option<String> {
     let uri = Uri::read(destination);
     let number = match uri.scheme.as_str() {
-        "sip" | "sips" | "tel" if uri.is_number() => digits(uri.bare_user()),
+        "sip" | "sips" | "tel" if uri.is_number() => digits(&uri.plain_user()),
         "sip" | "sips" | "tel" => return None,
         _ => digits(destination),
     };

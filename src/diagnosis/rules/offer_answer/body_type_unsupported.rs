@@ -103,8 +103,9 @@ enum Accept {
 impl Accept {
     fn of(response: &Heard, sent: &str) -> Accept {
         let kind = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match response.message.header("Accept").map(|value| value.into_owned()) {
-            Some(accept) if accept.to_ascii_lowercase().contains(&kind) => Accept::ThatType(accept),
+        let accepted = response.message.headers("Accept");
+        match Some(accepted.join(", ")).filter(|accept| !accept.is_empty()) {
+            Some(accept) if accepted.iter().any(|range| covers(range, &kind)) => Accept::ThatType(accept),
             Some(accept) => Accept::Others(accept),
             None if response.message.has_cut_head() => Accept::BehindCut,
             None => Accept::Unsaid,
@@ -114,7 +115,7 @@ impl Accept {
     fn told(&self) -> String {
         match self {
             Accept::ThatType(accept) => format!(
-                "Its Accept header names that very type ({accept:?}), so it dislikes what is in the body, or its \
+                "Its Accept header takes that very type ({accept:?}), so it dislikes what is in the body, or its \
                  Content-Encoding, more than the type"
             ),
             Accept::Others(accept) => format!("It accepts {accept:?}"),
@@ -122,4 +123,17 @@ impl Accept {
             Accept::Unsaid => "It does not say what it accepts".to_owned(),
         }
     }
+}
+
+/// True if a media range of Accept takes a type: `application/*` and `*/*` take many, and none at a quality of 0 (RFC
+/// 3261 §20.1).
+fn covers(range: &str, kind: &str) -> bool {
+    let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+    let range = range.trim().to_ascii_lowercase();
+    let is_refused = parameters.split(';').any(|one| {
+        let value = one.trim().strip_prefix("q=");
+        value.and_then(|value| value.trim().parse::<f32>().ok()) == Some(0.0)
+    });
+    let is_of_group = || range.strip_suffix('*').is_some_and(|group| kind.starts_with(group) || group == "*/");
+    !is_refused && (range == kind || is_of_group())
 }

@@ -88,8 +88,9 @@ fn was_sent_again(case: &Case<'_>, info: &Heard, refusal: &Heard) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
     let is_accepted = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);
     let is_for_number = refusal.message.status().map(StatusCode::get) == Some(500);
-    let was_asked_again =
-        || refusal.message.status().is_some_and(StatusCode::is_challenge) && case.lacks_request_after(info);
+    let was_asked_again = || {
+        refusal.message.status().is_some_and(StatusCode::is_challenge) && case.lacks_requests_after(info, refusal.place)
+    };
     was_asked_again()
         || case.asked(&Method::Info).any(|other| {
             let is_later = number(other.request) > number(info)

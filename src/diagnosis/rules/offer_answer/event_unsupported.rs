@@ -38,6 +38,8 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[412])?;
     let (request, response) = (case.request(failure)?, case.response(failure));
     let tag = request.message.header("SIP-If-Match")?.into_owned();
+    let request =
+        case.first_with(request, |before| before.message.header("SIP-If-Match").as_deref() == Some(tag.as_str()));
     let (server, client) = (response.path.source, request.path.source);
     let claimed = |finding: Finding| {
         finding
@@ -96,6 +98,7 @@ fn unknown_state(case: &Case<'_>) -> Option<Finding> {
 /// The package is among those that the receiver lists: it refuses this subscription, or its parameters.
 fn of_subscriber(code: StatusCode, request: &Heard, response: &Heard, header: &str, value: &str) -> Finding {
     let (client, server) = (request.path.source, response.path.source);
+    let package = value.split(';').next().unwrap_or_default().trim();
     let finding = Finding::of(&RULE, Confidence::Possible)
         .titled("The request for a known event package was refused as unknown")
         .explains(Some(code))
@@ -107,7 +110,7 @@ fn of_subscriber(code: StatusCode, request: &Heard, response: &Heard, header: &s
         .fix(format!("Look on {server} whether the user may subscribe to this at all, and to whom."))
         .claim_header(request, header, "the package that was asked for")
         .claim_status(response, "refused")
-        .claim_header(response, "Allow-Events", "and it is among them");
+        .claim_header_with(response, "Allow-Events", package, "and it is among them");
     match value.contains(';') {
         true => finding.fix(format!("Let {client} ask without the parameters behind the package, and compare.")),
         false => finding,
@@ -124,9 +127,12 @@ fn unknown_package(case: &Case<'_>) -> Option<Finding> {
     let package = value.split(';').next().unwrap_or_default().trim().to_owned();
     let request = case.first_with(request, |before| before.message.header(header).as_deref() == Some(&*value));
     let server = response.path.source;
-    let allowed = response.message.header("Allow-Events").or_else(|| response.message.header("Recv-Info"));
-    let is_listed =
-        allowed.as_deref().is_some_and(|all| all.split(',').any(|one| one.trim().eq_ignore_ascii_case(&package)));
+    // A list may stand on several lines (RFC 3261 §7.3.1).
+    let known = ["Allow-Events", "Recv-Info"].map(|name| response.message.headers(name));
+    let listed = known.iter().find(|known| !known.is_empty());
+    let is_package = |one: &String| one.trim().eq_ignore_ascii_case(&package);
+    let is_listed = listed.is_some_and(|listed| listed.iter().any(is_package));
+    let allowed = listed.map(|listed| listed.join(", "));
     if is_listed {
         return Some(of_subscriber(failure.status, request, response, header, &value));
     }

@@ -46,6 +46,16 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         Demand::Missing(_) => Confidence::Proven,
         _ => Confidence::Likely,
     };
+    // Supported is of the user agents: who passes a request on leaves it as it is (RFC 3261 §16.6).
+    let is_named_before = |before: &&Heard| match &demand {
+        Demand::Missing(tags) => tags.iter().all(|tag| names_option(before, "Supported", tag)),
+        _ => false,
+    };
+    let upstream = case.call.transaction(request.transaction).upstream.map(|id| case.call.transaction(id));
+    let named = upstream.and_then(|before| case.call.request_of(before)).filter(is_named_before);
+    if let Some(named) = named {
+        return Some(taken_out(confidence, request, response, named));
+    }
     let (server, client) = (response.path.source, request.path.source);
     Some(
         Finding::of(&RULE, confidence)
@@ -58,6 +68,27 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .claim_header(request, "Supported", "what the caller's side supports")
             .refuted("extension-unsupported", "421 says that too little is supported, 420 that too much is demanded"),
     )
+}
+
+/// The finding where the request before it did name what is missing.
+fn taken_out(confidence: Confidence, request: &Heard, response: &Heard, named: &Heard) -> Finding {
+    let (server, proxy, client) = (response.path.source, request.path.source, named.path.source);
+    let required = list(&response.message.headers("Require"));
+    Finding::of(&RULE, confidence)
+        .explains(response.message.status())
+        .titled("What the caller's side supports was not passed on")
+        .sender(Role::Proxy, request)
+        .because(format!(
+            "{server} answered 421: it wants {required}. The request of {client} names that in Supported, and the one \
+             that {proxy} sent on does not."
+        ))
+        .fix(format!("Let {proxy} pass Supported on as it is, or name there what it supports itself."))
+        .fix(format!("Or lift the demand on {server}."))
+        .claim_status(response, "refused")
+        .claim_header(response, "Require", "what the receiver demands")
+        .claim_header(named, "Supported", "what the caller's side supports")
+        .claim_header(request, "Supported", "what was passed on of it")
+        .refuted("extension-unsupported", "421 says that too little is supported, 420 that too much is demanded")
 }
 
 /// What the receiver demands, beside what the request says that it supports.

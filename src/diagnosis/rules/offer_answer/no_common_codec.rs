@@ -59,10 +59,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let codecs = offered.main_codecs();
     let abilities = case.abilities(response);
-    let theirs: Option<Vec<Codec>> =
-        abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).map(|media| media.main_codecs());
-    let shares_number =
-        abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).is_some_and(|media| share_static(media, offered));
+    // What it says of another kind of media tells nothing of this one.
+    let of_kind = abilities.as_ref().and_then(|(_, sdp)| audio(sdp)).filter(|media| media.kind == offered.kind);
+    let theirs: Option<Vec<Codec>> = of_kind.map(Media::main_codecs);
+    let shares_number = of_kind.is_some_and(|media| share_static(media, offered));
     if shares_number && theirs.as_ref().is_some_and(|theirs| !intersect(theirs, &codecs)) {
         return None; // One codec under two names.
     }

@@ -46,7 +46,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let seen = Unconfirmed::of(case)?;
-    if seen.has_ceased() {
+    // Where the capture lacks a request of the caller's side that came after it, that may be the PRACK.
+    let may_be_unseen = seen.prack.is_none() && case.lacks_requests_after(seen.invite, seen.response.place);
+    if seen.has_ceased() || may_be_unseen {
         return None; // Something ended the repetition.
     }
     if seen.refused.is_some_and(|prack| is_refused_for_number(case, prack)) {

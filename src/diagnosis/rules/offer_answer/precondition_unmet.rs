@@ -119,7 +119,10 @@ fn never_confirmed(case: &Case<'_>, failure: &Failure, request: &Heard, response
     let (asking, line) = case.provisionals(invite).find_map(|heard| Some((heard, line_of(heard, "conf:qos")?)))?;
     let client = request.path.source;
     let mut of_caller = case.call.messages.iter().filter(|heard| heard.path.source.ip() == client.ip());
-    if of_caller.clone().any(is_reserved) || case.call.unseen(&Method::Update).next().is_some() {
+    let may_be_met = || {
+        case.call.unseen(&Method::Update).next().is_some() || case.lacks_requests_anywhere_after(request, asking.place)
+    };
+    if of_caller.clone().any(is_reserved) || may_be_met() {
         return None;
     }
     // `failure` in place of the strength: the bearer could not be reserved (RFC 3312 §8).

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::call::{Heard, IcmpSeen};
+use crate::call::{Heard, IcmpSeen, Transaction};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::case::ENOUGH_REPEATS;
 use crate::diagnosis::rule::rule;
@@ -200,6 +200,16 @@ fn is_heard_at(case: &Case<'_>, target: SocketAddr, request: &Heard) -> bool {
     case.call.messages.iter().any(|heard| heard.path.source == target || is_sent_on(heard))
 }
 
+/// True if a request that went to a socket was answered from its host: who sends from one port may take what comes on
+/// another.
+fn takes_requests_at(case: &Case<'_>, target: SocketAddr) -> bool {
+    let has_taken = |known: &&Transaction| {
+        let mut answers = case.provisionals(known).chain(case.finals(known));
+        known.path.destination == target && answers.any(|answer| answer.path.source.ip() == target.ip())
+    };
+    case.call.transactions.iter().any(|known| has_taken(&known))
+}
+
 /// The address that a URI names, if its host is that of the packet and its port or transport is not.
 fn elsewhere(owner: &Heard, uri: &Uri) -> Option<SocketAddr> {
     let host = address(uri)?;
@@ -260,7 +270,7 @@ fn ack_to_contact<'a>(
             let by_error = |owner| other_target(owner).or_else(|| datagram_target(owner, icmp));
             [success, case.as_written(success)].into_iter().find_map(|owner| Some((owner, by_error(owner)?)))?
         }
-        None => (success, wrong_target(success)?),
+        None => (success, wrong_target(success).filter(|target| !takes_requests_at(case, *target))?),
     };
     let hop = FirstHop::contact_of(owner)?;
     (unheard.ack.path.destination == target).then_some((owner, hop, target))
@@ -292,7 +302,8 @@ fn lost_request<'a>(case: &Case<'a>) -> Option<Lost<'a>> {
         let is_ack = request.message.method() == Some(&Method::Ack);
         let is_lost = icmp.is_some()
             || (request.repeated >= ENOUGH_REPEATS && case.absence_of_answer(request) != Confidence::Unseen);
-        if is_ack || !is_lost || !is_why_it_ended(case, request) || was_there(case, request) {
+        let is_open = icmp.is_none() && takes_requests_at(case, request.path.destination);
+        if is_ack || !is_lost || is_open || !is_why_it_ended(case, request) || was_there(case, request) {
             return None;
         }
         let (owner, hop, target) = to_contact(case, request, icmp).or_else(|| to_record(case, request))?;

@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::call::{Heard, IcmpSeen};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::{Ignored, answer_in_vain, ignored};
@@ -134,5 +136,17 @@ pub(super) fn astray<'a>(case: &Case<'a>) -> Option<Astray<'a>> {
     let (vias, answered) = (request.message.vias(), response.message.vias());
     let is_its_own = answered.first()?.branch() == vias.first()?.branch();
     let asks = vias.first()?.parameters.has("rport");
+    if hears_at(case, request.path.source, response.path.destination) {
+        return None;
+    }
     (is_its_own && request.path.source != response.path.destination).then_some(Astray { request, response, asks })
+}
+
+/// True if an earlier response to a client went to another socket than its request came from, and the client confirmed
+/// it: it sends from one port and takes what comes on another, as it may (RFC 3261 §18.2.2).
+fn hears_at(case: &Case<'_>, client: SocketAddr, socket: SocketAddr) -> bool {
+    case.call.transactions.iter().any(|known| {
+        let went_there = case.finals(known).any(|answer| answer.path.destination == socket);
+        known.path.source == client && !known.acks.is_empty() && went_there
+    })
 }

@@ -101,13 +101,14 @@ fn is_word(text: &str, known: &[&str]) -> bool {
 /// True if a request asks to withhold the caller's number (RFC 3323).
 fn withholds(request: &Heard) -> bool {
     request.message.from().is_some_and(|from| from.uri.to_lowercase().contains("anonymous"))
-        || request.message.header("Privacy").is_some_and(|value| value.contains("id"))
+        || request.message.headers("Privacy").iter().any(|value| value.contains("id"))
 }
 
 /// The credentials of a request that are those of another user than the one in From.
 fn other_user(request: &Heard) -> Option<&Credentials> {
-    let from = request.message.from()?.parsed().bare_user().to_owned();
-    auth::credentials(&request.message).first().filter(|shown| !from.is_empty() && shown.username != from)
+    let from = request.message.from()?.parsed();
+    let from = from.plain_user();
+    auth::credentials(&request.message).first().filter(|shown| !from.is_empty() && shown.username != *from)
 }
 
 /// Codes that else speak of the callee.

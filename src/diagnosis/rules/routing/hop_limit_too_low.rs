@@ -28,28 +28,48 @@ rule! {
 /// Fewer hops than this do not suffice for common ways.
 const FEW: u32 = 10;
 
+pub(in crate::diagnosis::rules) fn holds(case: &Case<'_>) -> bool {
+    check(case).is_some()
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let failure = case.failure_with(&[483])?;
     let outer = case.deciding().and_then(|deciding| case.call.request_of(deciding))?;
     let hops: u32 = outer.message.header("Max-Forwards")?.trim().parse().ok()?;
     let arrived = case.request(failure)?;
-    if hops >= FEW || passes_a_host_twice(&arrived.message.vias()) {
+    // Each hop takes one and adds a Via (RFC 3261 §16.6): what it began with is the sum of both.
+    let passed = u32::try_from(outer.message.via_count().saturating_sub(1)).ok()?;
+    let first = hops.saturating_add(passed);
+    if first >= FEW || passes_a_host_twice(&arrived.message.vias()) {
         return None;
     }
     let response = case.response(failure);
     let client = outer.path.source;
+    let before = match passed {
+        0 => String::new(),
+        _ => format!(
+            " It had come over {passed} {} before, as its Via says, so it began with about {first}.",
+            if passed == 1 { "hop" } else { "hops" }
+        ),
+    };
     let because = format!(
-        "{client} sent the request with Max-Forwards {hops}, and {} ended it with 483 when no hop was left.",
+        "{client} sent the request with Max-Forwards {hops}, and {} ended it with 483 when no hop was left.{before}",
         response.path.source
     );
+    let has = match passed {
+        0 => "the hops that the request began with",
+        _ => "the hops that the request has left here",
+    };
+    // Who sent it with so few may be somebody before this point.
+    let sure = if passed == 0 { Confidence::Proven } else { Confidence::Likely };
     Some(
-        Finding::of(&RULE, Confidence::Proven)
+        Finding::of(&RULE, sure)
             .explains(Some(failure.status))
             .sender(Role::Uac, outer)
             .because(because)
             .fix(format!("Let {client} begin with Max-Forwards 70, as RFC 3261 §8.1.1.6 advises."))
             .fix(format!("If a server before {client} set the number, correct it there."))
-            .claim_header(outer, "Max-Forwards", "the hops that the request began with")
+            .claim_header(outer, "Max-Forwards", has)
             .claim_status(response, "they were used up")
             .refuted("routing-loop", "no server was passed twice as far as Via shows"),
     )

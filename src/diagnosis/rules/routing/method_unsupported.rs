@@ -39,10 +39,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let method = request.message.method()?.name().to_owned();
     let server = response.path.source;
     let is_probe = case.call.kind == Kind::Options || method == "NOTIFY";
-    let allow = response.message.header("Allow").map(|value| value.into_owned());
-    let allows = allow.as_deref().map(|value| format!("; it allows {value}")).unwrap_or_default();
-    let names = |value: &str| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(&method));
-    let is_allowed = failure.status.get() == 405 && allow.as_deref().is_some_and(names);
+    // A list may stand on several lines (RFC 3261 §7.3.1).
+    let allowed = response.message.headers("Allow");
+    let allows = if allowed.is_empty() { String::new() } else { format!("; it allows {}", allowed.join(", ")) };
+    let names = |one: &String| one.trim().eq_ignore_ascii_case(&method);
+    let is_allowed = failure.status.get() == 405 && allowed.iter().any(names);
     let because = match is_allowed {
         true => format!(
             "{server} answered {} to {method}, and its Allow names {method} among what it supports: it refuses it for \
@@ -70,8 +71,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             ),
         })
         .claim_method(request, "the method")
-        .claim_status(response, "it is not supported")
-        .claim_header(response, "Allow", if is_allowed { "it is among them" } else { "what is supported instead" });
+        .claim_status(response, "it is not supported");
+    let finding = match is_allowed {
+        true => finding.claim_header_with(response, "Allow", &method, "it is among them"),
+        false => finding.claim_header(response, "Allow", "what is supported instead"),
+    };
     Some(finding.refuted("server-fault", format!("{} speaks of the method, not of a fault", failure.status)))
 }
 

@@ -171,7 +171,7 @@ impl<'a> Unrouted<'a> {
     fn other_form(&self) -> Option<&'a Sample> {
         let request = self.case.request(self.failure)?;
         let (path, end) = (request.path, sure_end(&request.message.request_uri()?)?);
-        let own = form(self.target.bare_user());
+        let own = form(&self.target.plain_user());
         let samples = self.case.surroundings.neighbours().good_calls().on(path.source.ip(), path.destination.ip());
         samples.iter().find(|sample| sample.called_end == end && sample.form_of_called() != Some(own.as_str()))
     }

@@ -113,6 +113,10 @@ impl<'a> Redirect<'a> {
     /// A capture at the redirecting server holds nothing of what the client sends to others.
     fn may_be_followed_unseen(&self) -> bool {
         let (client, server) = (self.request.path.source.ip(), self.first.path.source.ip());
+        let case = self.case;
+        if case.capture.drops > 0 || case.lacks_requests_after(self.request, self.response.place) {
+            return true;
+        }
         let leads_elsewhere = self.target.as_deref().is_some_and(|target| Uri::read(target).host.parse() != Ok(server));
         let mut hops = self.case.surroundings.hops();
         leads_elsewhere && !hops.any(|(from, to, _)| from == client && to != self.response.path.source.ip())

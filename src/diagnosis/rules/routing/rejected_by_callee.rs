@@ -125,7 +125,7 @@ impl<'a> Rejected<'a> {
     /// True if it is the network that rejects, or the call was refused for its caller, or had been cancelled.
     fn is_of_another(&self) -> bool {
         let Rejected { case, failure, response, .. } = *self;
-        case.says_any(response, &["network blocked", "analytics"])
+        case.states_any(response, &["network blocked", "analytics"])
             || case.says_any(response, POLICY)
             || rejects_anonymous(case, failure)
             || case.is_refused_for_account(failure)

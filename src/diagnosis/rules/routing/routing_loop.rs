@@ -46,7 +46,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let circle = Circle { case, failure, first, again };
     // Some servers look for themselves in Via alone, and take a spiral for a circle.
-    let confidence = if spiral.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let is_of_spiral = spiral.is_some() || circle.may_be_spiral();
+    let confidence = if is_of_spiral { Confidence::Likely } else { Confidence::Proven };
     let finding = Finding::of(&RULE, confidence)
         .explains(Some(failure.status))
         .party(Role::Proxy, Some(again.path.source))
@@ -74,6 +75,11 @@ impl Circle<'_> {
         let (way, status) = (cycle(self.case, self.first, self.again).join(" → "), self.failure.status);
         let server = self.case.response(self.failure).path.source;
         match self.passes() {
+            ..2 if self.may_be_spiral() => format!(
+                "The request for {uri} passed a server twice, as its Via says: {way}. {server} ended it with {status}. \
+                 On its right way it may pass one twice, such as an SBC, each time for another Request-URI (RFC 3261 \
+                 §16.3); this capture does not show for which it went there before."
+            ),
             ..2 => {
                 format!("The request for {uri} went round, as its Via says: {way}. {server} ended it with {status}.")
             }
@@ -83,6 +89,14 @@ impl Circle<'_> {
                 self.again.path.destination
             ),
         }
+    }
+
+    /// True if Via alone shows it, one server twice, and nobody says that it is a loop: on its right way a request may
+    /// pass an SBC twice, each time for another Request-URI (RFC 3261 §16.3).
+    fn may_be_spiral(&self) -> bool {
+        self.first.id == self.again.id
+            && self.failure.status.get() == 483
+            && !passes_a_host_often(&self.first.message.vias())
     }
 
     /// How often the server got it.
@@ -234,6 +248,14 @@ fn passed_twice<'a>(case: &Case<'a>, request: &'a Heard) -> Option<(&'a Heard, &
 fn via_twice(request: &Heard) -> Option<(&Heard, &Heard)> {
     let is_repeated = passes_a_host_twice(&request.message.vias());
     is_repeated.then_some((request, request))
+}
+
+/// True if three Vias name the same sent-by.
+fn passes_a_host_often(vias: &[Via]) -> bool {
+    vias.iter().any(|via| {
+        let is_same = |other: &&Via| other.host.eq_ignore_ascii_case(&via.host) && other.port == via.port;
+        vias.iter().filter(is_same).count() > 2
+    })
 }
 
 /// The servers of the circle, in order; the last is the first again.

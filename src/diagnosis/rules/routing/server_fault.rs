@@ -5,6 +5,7 @@ use crate::catalogue::{Q850Cause, Topic, q850};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::authentication::address_of_record_refused::names_too_many;
 use crate::diagnosis::rules::routing::method_unsupported::is_of_network;
+use crate::diagnosis::rules::routing::server_overloaded::asks_for_pause;
 use crate::diagnosis::silent_peers::SilentPeer;
 use crate::diagnosis::stated::Ground;
 use crate::diagnosis::trunk::says_failed;
@@ -251,7 +252,7 @@ fn of_cause(case: &Case<'_>, failure: &Failure, response: &Heard, cause: &Q850Ca
 
 /// True if a response asks to be left alone for a while: not for zero seconds.
 fn is_wait(response: &Heard) -> bool {
-    response.message.header("Retry-After").is_some_and(|value| !value.trim().trim_start_matches('0').is_empty())
+    response.message.header("Retry-After").is_some_and(|value| asks_for_pause(&value))
 }
 
 /// Where to read what happened. Kamailio and OpenSIPS say it in the phrase, where they made it themselves.

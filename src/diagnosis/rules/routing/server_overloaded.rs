@@ -57,6 +57,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     Some(finding.refuted("overload-backoff-ignored", "no earlier 503 of this server was in force for this client"))
 }
 
+/// False of a Retry-After of zero seconds, whatever comment or parameter stands behind them (RFC 3261 §20.33).
+pub(super) fn asks_for_pause(retry_after: &str) -> bool {
+    let seconds = retry_after.split(['(', ';']).next().unwrap_or_default();
+    !seconds.trim().trim_start_matches('0').is_empty()
+}
+
 /// A refusal by a server that has too much to do.
 struct Overloaded<'a> {
     case: &'a Case<'a>,
@@ -81,7 +87,7 @@ impl<'a> Overloaded<'a> {
         }
         // Zero seconds ask for nothing.
         let retry_after = response.message.header("Retry-After").map(|value| value.trim().to_owned());
-        let retry_after = retry_after.filter(|value| !value.trim_start_matches('0').is_empty());
+        let retry_after = retry_after.filter(|value| asks_for_pause(value));
         let says_overload = case.states_any(response, OVERLOAD);
         let control = control(response).filter(|_| !of_callee);
         let is_told = retry_after.is_some() || says_overload || control.is_some();

@@ -194,12 +194,12 @@ fn chain(request: &Heard, header: &str) -> Vec<Uri> {
 
 /// A target as it is told: the user, or the host where there is none.
 fn named(uri: &Uri) -> String {
-    if uri.user.is_empty() { uri.host.clone() } else { uri.bare_user().to_owned() }
+    if uri.user.is_empty() { uri.host.clone() } else { uri.plain_user().into_owned() }
 }
 
 /// True for one user at one host: the same user at another host is another target, as a mailbox on its server is.
 fn is_same(one: &Uri, other: &Uri) -> bool {
-    one.bare_user() == other.bare_user() && one.host.eq_ignore_ascii_case(&other.host)
+    one.plain_user() == other.plain_user() && one.host.eq_ignore_ascii_case(&other.host)
 }
 
 /// The target that a chain comes to again.
@@ -218,7 +218,7 @@ fn repeated(case: &Case<'_>, chain: &[Uri], header: &str, request: &Heard) -> Op
 fn was_asked(case: &Case<'_>, request: &Heard, diverted_by: &Uri) -> bool {
     let next = request.message.target();
     let is_first = |before: &&Heard| {
-        let of_user = |step: &Uri| step.bare_user() == diverted_by.bare_user();
+        let of_user = |step: &Uri| step.plain_user() == diverted_by.plain_user();
         before.place < request.place
             && before.message.method() == Some(&Method::Invite)
             && !chain(before, "Diversion").iter().any(of_user)

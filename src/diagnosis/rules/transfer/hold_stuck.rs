@@ -95,7 +95,9 @@ impl<'a> Hold<'a> {
         let held_since = exchanges.iter().rposition(|one| !is_held(one)).map_or(began, |open| open + 1);
         let first = exchanges.get(held_since)?;
         let lasted = bye.place.time.since(first.answer.place.time);
-        if transferred || !was_open || !is_held(last) || lasted < LONG {
+        // The resume may be among what the capture lacks of either side.
+        let may_be_open = [bye, last.offer].iter().any(|request| case.lacks_requests_after(request, last.answer.place));
+        if transferred || !was_open || !is_held(last) || lasted < LONG || may_be_open {
             return None;
         }
         let by = held_by(first);

@@ -42,7 +42,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let (name, server) = (seen.name, seen.response.path.source);
     // Who declines may have a reason of his own; and the call that is named may have ended unseen.
     let is_named_rightly = seen.is_named_rightly();
-    let sure = if seen.status.get() == 603 || is_named_rightly { Confidence::Likely } else { Confidence::Proven };
+    // Of a call that the capture does not hold nobody can tell whether it was named rightly, and was lost.
+    let is_unseen = seen.known.is_empty() && !seen.is_early_only;
+    let is_likely = seen.status.get() == 603 || is_named_rightly || is_unseen;
+    let sure = if is_likely { Confidence::Likely } else { Confidence::Proven };
     let finding = Finding::of(&RULE, sure).explains(Some(seen.status));
     let finding = match is_named_rightly {
         true => finding.sender(case.role_of_responder(seen.response), seen.response),

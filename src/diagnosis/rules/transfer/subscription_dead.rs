@@ -64,13 +64,17 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
     }
     let finding = match late(case, subscribe) {
         Some(late) => late.told(subscribe, refusal),
-        None => Finding::of(&RULE, Confidence::Proven)
+        None => Finding::of(&RULE, renewal_confidence(case, subscribe))
             .titled("The notifier does not know the subscription any more")
             .explains(refusal.message.status())
             .sender(Role::Uas, refusal)
             .because(format!(
                 "{subscriber} wanted to renew its subscription, and {notifier} answered 481: it does not know this \
-                 subscription any more.",
+                 subscription any more.{}",
+                match case.lacks_requests_before(subscribe) {
+                    true => " The capture lacks requests before it, one of which may have ended the subscription.",
+                    false => "",
+                }
             ))
             .fix(format!("Let {subscriber} subscribe anew with a new dialog as soon as a renewal is refused with 481."))
             .fix(format!(
@@ -85,6 +89,11 @@ fn renewal_refused(case: &Case<'_>) -> Option<Finding> {
             .claim_status(refusal, "the notifier refuses it")
             .refuted("dialog-state-lost", "what was lost is a subscription, and no call"),
     )
+}
+
+/// A request that the capture lacks before the renewal may have ended the subscription (RFC 6665 §4.1.2.3).
+fn renewal_confidence(case: &Case<'_>, subscribe: &Heard) -> Confidence {
+    if case.lacks_requests_before(subscribe) { Confidence::Possible } else { Confidence::Proven }
 }
 
 /// A renewal that came after the time that was granted (RFC 6665 §4.1.2.2).

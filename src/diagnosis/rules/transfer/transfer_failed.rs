@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::{Case, Confidence, Finding, Role, Severity};
@@ -44,10 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         .about(status)
         .severity(Severity::Warning)
         .party(Role::Uas, None)
-        .because(format!(
-            "{asked} {reporter} called there and reports {line:?}: the {what} failed because the target answered \
-             {status}."
-        ))
+        .because(format!("{asked} {reporter} {}.", told(status, reporter, &line, what)))
         .fix(format!("Look at the call of {reporter} to the target for the reason of the {status}."))
         .claim_method(refer, if is_transfer { "the transfer" } else { "a call is asked for" })
         .claim_header(refer, "Refer-To", "its target")
@@ -68,6 +67,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             .refuted("transfer-unreported", "the outcome was reported")
             .refuted("replaces-unmatched", "the report names the answer of the target"),
     )
+}
+
+/// What a report says of the target. Where none answers, who calls makes a code of its own (RFC 3261 §8.1.3.1), and who
+/// cancels gets 487 for it (§9.2).
+fn told(status: StatusCode, reporter: SocketAddr, line: &str, what: &str) -> String {
+    match status.get() {
+        408 | 503 => format!(
+            "reports {line:?}: the {what} failed with {status}, which the target answered, or which {reporter} made \
+             itself of a target that it did not reach"
+        ),
+        487 => format!("reports {line:?}: the {what} failed because {reporter} gave the call to the target up"),
+        _ => format!("called there and reports {line:?}: the {what} failed because the target answered {status}"),
+    }
 }
 
 /// True if the body is named as what it is (RFC 3420): else Wireshark does not read it.
