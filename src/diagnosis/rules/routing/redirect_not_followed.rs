@@ -123,11 +123,12 @@ impl<'a> Redirect<'a> {
     }
 
     /// True if the client sent something to the host of the target afterwards, in whatever call: the capture may lack
-    /// how that began.
+    /// how that began. Not if it had got the redirect from there, for that is acknowledged there.
     fn spoke_to_target(&self) -> bool {
-        let client = self.request.path.source.ip();
+        let (client, server) = (self.request.path.source.ip(), self.response.path.source.ip());
         let target = self.target.as_deref().and_then(|target| Uri::read(target).host.parse().ok());
-        let seen = target.and_then(|target| self.case.surroundings.hop(client, target)?.first_and_last());
+        let elsewhere = target.filter(|target| *target != server);
+        let seen = elsewhere.and_then(|target| self.case.surroundings.hop(client, target)?.first_and_last());
         seen.is_some_and(|(_, last)| last > self.response.place.time)
     }
 
