@@ -155,20 +155,23 @@ impl Call {
     /// has answered, nor leaves an INVITE without an end (§14.2, §15, §15.1.2).
     pub(crate) fn goes_on_unseen(&self, attempt: &Transaction) -> bool {
         let Some(invite) = self.request_of(attempt).filter(|_| attempt.is_initial_invite()) else { return false };
-        let caller = invite.message.tag_of_from();
         let refusal = attempt.finals.last().map(|id| self.message(*id).place);
-        self.transactions.iter().any(|later| {
-            let Some(request) = self.first_of(later).map(|first| self.message(first)) else { return false };
-            let is_accepted = || self.final_status_of(later).is_some_and(StatusCode::is_success);
-            let is_inside = later.in_dialog || later.request.is_none() && later.method == Method::Bye;
-            let of_call = is_inside && request.message.call_id() == invite.message.call_id();
-            let shows_answer = match request.message.tag_of_from() == caller {
+        let goes_on = |later: &&Transaction| match later.method {
+            Method::Bye => later.in_dialog || later.request.is_none(),
+            Method::Invite => later.in_dialog,
+            _ => false,
+        };
+        self.transactions.iter().filter(goes_on).any(|later| {
+            let Some(first) = self.first_of(later).map(|first| self.message(first)) else { return false };
+            let caller = invite.message.tag_of_from();
+            let shows_answer = match first.message.tag_of_from() == caller {
                 true => refusal.is_some() && later.cseq > attempt.cseq.saturating_add(1),
-                false => request.message.tag_of_to() == caller,
+                false => first.message.tag_of_to() == caller,
             };
-            let is_later = refusal.is_none_or(|refusal| refusal < request.place);
-            let makes_sense = matches!(later.method, Method::Bye | Method::Invite) && of_call && is_later;
-            makes_sense && shows_answer && is_accepted()
+            shows_answer
+                && refusal.is_none_or(|refusal| refusal < first.place)
+                && first.message.call_id() == invite.message.call_id()
+                && self.final_status_of(later).is_some_and(StatusCode::is_success)
         })
     }
 

@@ -423,10 +423,14 @@ const REACHED: &[&str] = &[
 
 /// The kind of limit that a text, in lower case, says to be reached.
 pub(crate) fn limit(text: &str) -> Option<Limit> {
+    if text.is_empty() {
+        return None;
+    }
     if states_any(text, RATE) {
         return Some(Limit::Rate);
     }
-    let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let pairs = Pairs::of(text);
+    let names = |words: &[&str]| words.iter().any(|word| pairs.may_hold(word) && text.contains(word));
     let counts_others = names(OF_TIME_OR_MONEY);
     let is_of_calls = || states_any(text, OF_CALLS) || states_any(text, &[TOO_MANY_CALLS]);
     match () {
