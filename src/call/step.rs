@@ -267,13 +267,3 @@ pub(crate) fn names_other_ground(refusal: &Message<'_>) -> bool {
 pub(crate) fn is_other_ground(cause: Option<u32>) -> bool {
     cause.is_some_and(|cause| !matches!(cause, 34 | 42 | 44))
 }
-
-/// [`BackOff::of`](crate::call::BackOff::of) of a request, or of its response.
-pub(crate) fn back_off_of(message: &Message<'_>) -> u64 {
-    match message.cseq() {
-        Some(cseq) if cseq.method == Method::Register => {
-            crate::call::call_key(message.from().map(|from| from.uri).unwrap_or_default().as_bytes())
-        }
-        _ => 0,
-    }
-}

@@ -31,7 +31,6 @@ use crate::sip::first_letters;
 use crate::sparing::make_room;
 
 pub use crate::call::surroundings::back_off::BackOff;
-pub(crate) use crate::call::surroundings::back_off::caller_of;
 pub(crate) use crate::call::surroundings::hops::HopId;
 pub use crate::call::surroundings::seen::Seen;
 

@@ -77,10 +77,11 @@ impl Call {
     pub(crate) fn is_tried_unseen(&self, refused: &Transaction, next: &Transaction) -> bool {
         let is_before = |heard: &Heard| self.first_of(next).is_some_and(|first| heard.id < first);
         let is_refusal = |heard: &Heard| heard.message.status().is_some_and(StatusCode::is_failure);
+        // Of a lone ACK nothing tells whether a request further up was forwarded as the one that it is for.
+        let is_lone_ack = next.provisionals.is_empty() && next.finals.is_empty();
         refused.request.is_some()
             && refused.method == next.method
-            && (refused.upstream.is_none() == next.upstream.is_none()
-                || next.provisionals.is_empty() && next.finals.is_empty())
+            && (is_lone_ack || refused.upstream.is_none() == next.upstream.is_none())
             && refused.cseq < next.cseq
             && refused.path.source.ip() == next.path.source.ip()
             && self.leg(refused.leg).call_id == self.leg(next.leg).call_id

@@ -108,11 +108,9 @@ impl<'a> Case<'a> {
         if self.call.downstream_of(failure.transaction).any(is_final_before) {
             return None;
         }
-        let mut silent = self
-            .call
-            .downstream_of(failure.transaction)
-            .filter(|branch| !self.has_response(branch) && branch.method == Method::Invite);
-        silent.find_map(|branch| self.call.request_of(branch)).filter(|sent| sent.place < told)
+        let silent = self.call.downstream_of(failure.transaction).filter(|branch| !self.has_response(branch));
+        let mut sent = silent.filter_map(|branch| self.call.request_of(branch));
+        sent.find(|sent| sent.place < told && sent.message.method() == Some(&Method::Invite))
     }
 
     /// Tells in the cause of a call that its refusal may be made of what is missing on the leg behind.

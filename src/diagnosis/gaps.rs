@@ -45,8 +45,13 @@ impl Case<'_> {
         self.numbers_of_side(request).any(|(place, number)| place > since && has_gap(&number))
     }
 
+    /// True if the client may have sent the request again after this response, in one that is missing by the numbers.
+    pub(crate) fn lacks_next_try(&self, request: &Heard, response: &Heard) -> bool {
+        self.lacks_next_registration(request, response) || self.lacks_requests_after(request, response.place)
+    }
+
     /// The same of a registration, each of whose renewals is told for itself.
-    pub(crate) fn lacks_next_registration(&self, request: &Heard, response: &Heard) -> bool {
+    fn lacks_next_registration(&self, request: &Heard, response: &Heard) -> bool {
         let Some(own) = number(request) else { return false };
         let Some(uri) = request.message.to().map(|to| to.parsed()) else { return false };
         let Some(known) = self.surroundings.registrations().of(uri.bare_user(), &uri.host) else { return false };

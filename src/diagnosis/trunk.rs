@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::call::{Failure, Heard};
+use crate::call::{Failure, Heard, Kind};
 use crate::catalogue::q850;
 use crate::diagnosis::announced::Told;
 use crate::diagnosis::case::{Case, SOON};
@@ -12,6 +12,8 @@ use crate::diagnosis::stated::{Ground, states_any, states_of};
 use crate::diagnosis::words::length;
 use crate::sip::Reason;
 
+/// Codes that gateways give to a call for which they have no trunk.
+const OF_TRUNKS: [u16; 7] = [404, 480, 486, 500, 502, 503, 504];
 /// What a server says that failed, or could not reach what it needs.
 const FAILED: &[&str] = &[
     "out of order",
@@ -35,6 +37,13 @@ const FAILED: &[&str] = &[
 /// True if a refusal says, in words, that a trunk or line behind its sender does not work.
 pub(crate) fn says_trunk_is_down(case: &Case<'_>, response: &Heard) -> bool {
     case.ground_said(response) == Some(Ground::TrunkDown)
+}
+
+/// The refusal of a call that states this ground in words, and gives no cause of Q.850 that would say more.
+pub(crate) fn refusal_in_words<'a>(case: &Case<'a>, ground: Ground) -> Option<(&'a Failure, &'a Heard)> {
+    let failure = case.failure_with(&OF_TRUNKS).filter(|_| case.call.kind == Kind::Call)?;
+    let response = case.response(failure);
+    (case.told(response).is_none() && case.ground_said(response) == Some(ground)).then_some((failure, response))
 }
 
 /// True if a refusal says, in words, that something failed or is not there: not that its sender has too much to do.

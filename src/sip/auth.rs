@@ -78,7 +78,13 @@ pub fn credentials<'a>(message: &'a Message<'_>) -> &'a [Credentials] {
     message.answers().credentials.get_or_init(read)
 }
 
-fn every<T>(message: &Message<'_>, headers: [&'static str; 2], read: fn(&'static str, &str) -> T) -> Vec<T> {
+/// What is read of every challenge, or of every set of credentials, in these headers.
+pub(super) fn every<T>(
+    message: &Message<'_>,
+    headers: [&'static str; 2],
+    read: impl Fn(&'static str, &str) -> T,
+) -> Vec<T> {
+    let read = &read;
     let lines = |header| {
         let of_line =
             move |line: Cow<'_, str>| each_of(&line).into_iter().map(|one| read(header, &one)).collect::<Vec<_>>();

@@ -9,6 +9,7 @@ use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha512_256};
 
+use crate::sip::auth::every;
 use crate::sip::message::Message;
 use crate::sip::value::Parameters;
 
@@ -69,14 +70,14 @@ impl Secrets {
     /// digest of a known algorithm, or if the body that they are made of was cut.
     pub fn check(&self, request: &Message<'_>) -> Option<DigestFit> {
         let method = request.method()?.name();
-        let lines = ["Authorization", "Proxy-Authorization"].into_iter().flat_map(|name| request.header_lines(name));
-        let mut fits = lines.filter_map(|line| self.check_line(&line, method, request));
+        let check = |_, one: &str| self.check_one(one, method, request);
+        let mut fits = every(request, ["Authorization", "Proxy-Authorization"], check).into_iter().flatten();
         let first = fits.next()?;
         // Of several challengers one may be satisfied: what does not fit tells more.
         Some(fits.fold(first, Ord::max))
     }
 
-    fn check_line(&self, line: &str, method: &str, request: &Message<'_>) -> Option<DigestFit> {
+    fn check_one(&self, line: &str, method: &str, request: &Message<'_>) -> Option<DigestFit> {
         let (scheme, rest) = line.trim().split_once(|c: char| c.is_ascii_whitespace())?;
         let shown = Parameters::read(rest, b',');
         let of = |name: &str| shown.get(name).unwrap_or_default();
@@ -151,6 +152,7 @@ mod tests {
         let sha256 = format!("{MUFASA}, algorithm=SHA-256, response=\"{sha}\"");
         assert_eq!(check(secrets, &md5), Some(DigestFit::Fits));
         assert_eq!(check(secrets, &sha256), Some(DigestFit::Fits));
+        assert_eq!(check(secrets, &format!("Bearer token=\"a\", {md5}")), Some(DigestFit::Fits), "joined by a comma");
         assert_eq!(check("Mufasa * wrong", &md5), Some(DigestFit::Differs));
         assert_eq!(check("Simba * wrong", &md5), None);
     }

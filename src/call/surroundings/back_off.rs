@@ -3,13 +3,15 @@
 //! Knows what tells one client from another behind the same address. Deliberately does not know who keeps to it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::key::call_key;
-use crate::call::step::back_off_of;
+use crate::call::model::Arrival;
+use crate::call::step::seconds;
 use crate::capture::{Place, Timestamp};
-use crate::sip::Message;
+use crate::sip::{HeaderName, Message, Method};
 
 /// A server asked to be left alone for a while: a 503 with Retry-After (RFC 3261 §21.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,15 +36,37 @@ pub struct BackOff {
 }
 
 impl BackOff {
+    /// What a response asks for; `None` if it is no 503, or names no time.
+    pub(in crate::call) fn read(response: &Message<'_>, arrival: &Arrival) -> Option<BackOff> {
+        response.status().filter(|status| status.get() == 503)?;
+        let seconds = seconds(response, HeaderName::RetryAfter).filter(|seconds| *seconds > 0)?;
+        let client = arrival.path.destination;
+        Some(BackOff {
+            place: arrival.place,
+            until: arrival.place.time.plus(Duration::from_secs(u64::from(seconds))),
+            asked: client.ip(),
+            of: registering_of(response),
+            port: client.port(),
+            caller: caller_of(response),
+            is_plain: response.header("Retry-After").is_some_and(|value| value == seconds.to_string()),
+        })
+    }
+
     /// True if it concerns who sends this request from there. Several clients may stand behind one address: another
     /// port with another caller is not the one that was asked.
     pub(super) fn concerns(&self, client: SocketAddr, request: &Message<'_>) -> bool {
         let is_same = || self.port == client.port() || self.caller == caller_of(request);
-        self.asked == client.ip() && self.of == back_off_of(request) && (self.of != 0 || is_same())
+        self.asked == client.ip() && self.of == registering_of(request) && (self.of != 0 || is_same())
     }
 }
 
 /// [`BackOff::caller`] of a request, or of its response.
-pub(crate) fn caller_of(message: &Message<'_>) -> u64 {
+fn caller_of(message: &Message<'_>) -> u64 {
     call_key(message.from().map(|from| from.uri).unwrap_or_default().as_bytes())
+}
+
+/// [`BackOff::of`] of a request, or of its response.
+fn registering_of(message: &Message<'_>) -> u64 {
+    let is_register = message.cseq().is_some_and(|cseq| cseq.method == Method::Register);
+    if is_register { caller_of(message) } else { 0 }
 }

@@ -14,7 +14,7 @@ use crate::call::key::call_key;
 use crate::call::media::Counted;
 use crate::call::model::Arrival;
 use crate::call::step::names_other_ground;
-use crate::call::surroundings::{BackOff, Registering, caller_of};
+use crate::call::surroundings::{BackOff, Registering};
 use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
@@ -99,20 +99,9 @@ impl Tracker {
     }
 
     pub(super) fn note_back_off(&mut self, message: &Message<'_>, arrival: &Arrival) {
-        if message.status().is_none_or(|status| status.get() != 503) {
-            return;
+        if let Some(back_off) = BackOff::read(message, arrival) {
+            self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
         }
-        let Some(seconds) = crate::call::step::seconds(message, HeaderName::RetryAfter).filter(|seconds| *seconds > 0)
-        else {
-            return;
-        };
-        let until = arrival.place.time.plus(Duration::from_secs(u64::from(seconds)));
-        let of = crate::call::step::back_off_of(message);
-        let is_plain = message.header("Retry-After").is_some_and(|value| value == seconds.to_string());
-        let client = arrival.path.destination;
-        let (asked, port, caller) = (client.ip(), client.port(), caller_of(message));
-        let back_off = BackOff { place: arrival.place, until, asked, of, port, caller, is_plain };
-        self.surroundings.note_back_off(arrival.path.source.ip(), back_off);
     }
 
     /// Learns from a message that is new to the call at `index`, whose key is `call_id` ([`Tracker::key_of`]).

@@ -104,10 +104,7 @@ impl Unanswered<'_> {
 
     /// True if a request with credentials may have followed that the capture lacks.
     fn lacks_next_try(&self) -> bool {
-        let (case, request) = (self.case, self.last.request);
-        case.capture.drops > 0
-            || case.lacks_next_registration(request, self.response)
-            || case.lacks_requests_after(request, self.response.place)
+        self.case.capture.drops > 0 || self.case.lacks_next_try(self.last.request, self.response)
     }
 
     /// True if credentials may stand behind the cut.

@@ -65,13 +65,6 @@ impl<'a> Brief<'a> {
         Brief { case, request, response, minimum, asked: asked(request), every: every_interval(case) }
     }
 
-    /// True if the same client sent a REGISTER later whose number shows that one between them is missing: that may have
-    /// asked for more.
-    fn lacks_next_try(&self) -> bool {
-        self.case.lacks_next_registration(self.request, self.response)
-            || self.case.lacks_requests_after(self.request, self.response.place)
-    }
-
     fn lacks_minimum(&self) -> bool {
         self.minimum.is_none() && !self.response.message.is_cut()
     }
@@ -98,7 +91,9 @@ impl<'a> Brief<'a> {
     fn confidence(&self) -> Confidence {
         match self.is_over() {
             // Of messages whose beginning alone is there, a later try may not have been told for one.
-            true if self.response.message.is_cut() || self.lacks_next_try() => Confidence::Possible,
+            true if self.response.message.is_cut() || self.case.lacks_next_try(self.request, self.response) => {
+                Confidence::Possible
+            }
             true if self.is_of_what_followed() && self.case.capture.drops > 0 => Confidence::Possible,
             true if self.is_unread() => Confidence::Likely,
             true => Confidence::Proven,
@@ -225,7 +220,9 @@ impl<'a> Brief<'a> {
         let server = self.response.path.source;
         let end = match self.is_over() {
             _ if self.is_unread() => "calls what was asked for too short",
-            true if self.lacks_next_try() => "the next REGISTER in this capture is not the next that was sent",
+            true if self.case.lacks_next_try(self.request, self.response) => {
+                "the next REGISTER in this capture is not the next that was sent"
+            }
             true if self.case.capture.drops > 0 => "no request for that is in this capture, which lacks packets",
             true => "the client did not ask for that",
             false => "the capture ends before the client can ask for that",

@@ -40,9 +40,9 @@ rule! {
     /// look whether the caller's side got the 2xx, and where it sent the ACK.
     ///
     /// ## When it would be wrong
-    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long, and where its
-    /// copies cease when the next one is due, nothing is said. If the
-    /// INVITE is repeated after the 2xx too, the responses do not arrive: `return-path-lost`.
+    /// If the ACK goes another way than past the capture: but then the 2xx would not be repeated for long, and where
+    /// its copies cease when the next one is due, nothing is said. If the INVITE is repeated after the 2xx too, the
+    /// responses do not arrive: `return-path-lost`.
     ///
     /// ## References
     /// RFC 3261 §13.2.2.4, §13.3.1.4, §12.1.2, §16.7, §17.1.1.2

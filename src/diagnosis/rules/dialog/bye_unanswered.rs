@@ -21,10 +21,10 @@ rule! {
     ///
     /// ## Evidence
     /// Copies of one BYE, no final response, no BYE of the other side that was accepted, and a capture that goes on for
-    /// 64·T1, or to the 408 of the proxy that sent them on. Or a 408 or 504 to the BYE, long after it, of a proxy behind which the capture shows nothing. Over TCP,
-    /// TLS and WebSocket one BYE is enough, if the connection stood and the capture shows what comes back. Where two
-    /// inputs hold the same datagrams of this way, and only the one nearer to its sender holds the BYE, it was lost
-    /// between the two.
+    /// 64·T1, or to the 408 of the proxy that sent them on. Or a 408 or 504 to the BYE, long after it, of a proxy
+    /// behind which the capture shows nothing. Over TCP, TLS and WebSocket one BYE is enough, if the connection stood
+    /// and the capture shows what comes back. Where two inputs hold the same datagrams of this way, and only the one
+    /// nearer to its sender holds the BYE, it was lost between the two.
     ///
     /// ## How to fix
     /// Look whether the BYE reaches the other side. Session timers or the check of media activity end such calls;

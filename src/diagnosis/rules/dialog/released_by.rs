@@ -17,7 +17,8 @@ rule! {
     /// ## Evidence
     /// The first BYE of the call, its From tag, and each Reason of it, or its X-Asterisk-HangupCause or
     /// X-Asterisk-HangupCauseCode header if there is one. A B2BUA that sends BYE on both its legs and got none ended
-    /// the call by itself; so did a proxy that sends one to each side in the name of the other. What had refused all legs behind the one who answered is told too.
+    /// the call by itself; so did a proxy that sends one to each side in the name of the other. What had refused all
+    /// legs behind the one who answered is told too.
     ///
     /// ## How to fix
     /// Nothing has to be done. If the end was not wanted, look at the side that sent the BYE first.

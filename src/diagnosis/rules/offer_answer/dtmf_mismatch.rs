@@ -82,8 +82,8 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// True if the refusal of an INFO did no harm: a later one of the same side with the same digit was accepted, after a
-/// challenge for instance, or the capture lacks the next one. Or it is a 500 for a number that another INFO had overtaken (RFC 3261 §12.2.2): this one was
-/// lost, and its copy came too late.
+/// challenge for instance, or the capture lacks the next one. Or it is a 500 for a number that another INFO had
+/// overtaken (RFC 3261 §12.2.2): this one was lost, and its copy came too late.
 fn was_sent_again(case: &Case<'_>, info: &Heard, refusal: &Heard) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
     let is_accepted = |heard: &&Heard| heard.message.status().is_some_and(StatusCode::is_success);

@@ -262,8 +262,8 @@ fn is_refusal(heard: &Heard) -> bool {
     heard.message.status().is_some_and(StatusCode::is_failure)
 }
 
-/// True if an earlier copy of a final response to an INVITE had been delivered: its receiver sent an ACK for it, be it one that
-/// the other side could not use.
+/// True if an earlier copy of a final response to an INVITE had been delivered: its receiver sent an ACK for it, be it
+/// one that the other side could not use.
 fn had_come_before(case: &Case<'_>, quoted: &Heard, icmp: &IcmpSeen) -> bool {
     let number = |heard: &Heard| heard.message.cseq().map(|cseq| cseq.number);
     !quoted.message.is_request()

@@ -1,7 +1,7 @@
-use crate::call::{Heard, Kind};
+use crate::call::Heard;
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::stated::Ground;
-use crate::diagnosis::trunk::{Refusal, refusal};
+use crate::diagnosis::trunk::{Refusal, refusal, refusal_in_words};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Confidence, Finding};
 
@@ -48,11 +48,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// A refusal that says in words that no trunk or channel is free.
 fn of_words(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[404, 480, 486, 500, 502, 503, 504]).filter(|_| case.call.kind == Kind::Call)?;
-    let response = case.response(failure);
-    if case.told(response).is_some() || case.ground_said(response) != Some(Ground::TrunksBusy) {
-        return None;
-    }
+    let (failure, response) = refusal_in_words(case, Ground::TrunksBusy)?;
     let responder = response.path.source;
     let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(Some(failure.status))

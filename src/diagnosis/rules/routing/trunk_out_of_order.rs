@@ -1,6 +1,6 @@
-use crate::call::Kind;
 use crate::diagnosis::rule::rule;
-use crate::diagnosis::trunk::{Refusal, refusal, says_trunk_is_down};
+use crate::diagnosis::stated::Ground;
+use crate::diagnosis::trunk::{Refusal, refusal, refusal_in_words};
 use crate::diagnosis::{Case, Confidence, Finding};
 
 rule! {
@@ -43,11 +43,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// A refusal that says in words that the trunk is down.
 fn of_words(case: &Case<'_>) -> Option<Finding> {
-    let failure = case.failure_with(&[404, 480, 486, 500, 502, 503, 504]).filter(|_| case.call.kind == Kind::Call)?;
-    let response = case.response(failure);
-    if case.told(response).is_some() || !says_trunk_is_down(case, response) {
-        return None;
-    }
+    let (failure, response) = refusal_in_words(case, Ground::TrunkDown)?;
     let responder = response.path.source;
     let finding = Finding::of(&RULE, Confidence::Likely)
         .explains(Some(failure.status))
