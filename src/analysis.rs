@@ -20,7 +20,7 @@ use crate::capture::{self, Input, Packet, Place, Source, SourceId, Timestamp};
 use crate::keyed::Counted;
 use crate::net::{
     self, BadLine, ConnectionEvent, DNS_PORT, Datagram, Decoder, Delivery, DnsMessage, IcmpCode, IcmpError, KeyLog,
-    MediaPacket, Mirror, Path, Segment, StreamId, Transport,
+    MediaPacket, Mirror, Path, Plain, Segment, StreamId, Transport, place_of,
 };
 use crate::oddity::{Oddity, OddityLog};
 use crate::recent::Recent;
@@ -289,7 +289,11 @@ impl Analysis {
         let Analysis { decoder, of_network, stairs, latest, .. } = self;
         *latest = packet.time.max(*latest);
         let oddities = of_network.of(packet.source).at(packet.time.0);
-        decoder.feed(packet, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
+        let plain = Plain::of(packet);
+        if plain.as_ref().is_some_and(|plain| stairs.media_of_known_stream(plain, packet)) {
+            return;
+        }
+        decoder.feed_read(packet, plain, oddities, |delivery: Delivery<'_>| stairs.deliver(&delivery));
     }
 
     /// The lower door: takes in what a [`Decoder`] gives.
@@ -415,6 +419,15 @@ impl Stairs {
             self.last_icmp = Some((time, said));
             self.tracker.icmp(error);
         }
+    }
+
+    /// Counts a packet of RTP, if its stream is known; true if it is. Of most captures most packets are such, so they are
+    /// told before anything else is.
+    #[inline]
+    fn media_of_known_stream(&mut self, plain: &Plain<'_>, packet: &Packet<'_>) -> bool {
+        // A fourth of all identifiers make a look-up begin as RTP does.
+        let may_be_rtp = self.census.is_full() && !plain.ends.has_port(DNS_PORT);
+        may_be_rtp && plain.rtp().is_some_and(|rtp| self.tracker.rtp(&rtp, &plain.ends, place_of(packet)))
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {
@@ -582,3 +595,5 @@ impl Stairs {
 
 #[cfg(test)]
 pub(crate) mod faults;
+#[cfg(test)]
+mod tests;

@@ -26,13 +26,19 @@ impl Census {
     /// TLS connections that are kept.
     pub const MOST_TLS: usize = 1024;
 
+    /// True if it has looked at enough.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.looked_at >= CENSUS
+    }
+
     /// Counts a packet in one of its tables.
     pub(super) fn count(
         &mut self,
         path: Path,
         table: impl FnOnce(&mut Census) -> &mut BTreeMap<(Transport, u16), u64>,
     ) {
-        if self.looked_at >= CENSUS {
+        if self.is_full() {
             return;
         }
         self.looked_at += 1;

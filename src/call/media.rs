@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::media::index::Index;
 pub use crate::call::media::stream::{Gap, Keypress, Stream, TypeSeen};
 use crate::capture::Place;
-use crate::net::{MediaPacket, Path, Stun, StunClass, report_blocks};
+use crate::net::{Ends, MediaPacket, Path, Rtp, Stun, StunClass, report_blocks};
 
 /// Every stream of a capture, as far as there is room. Mergeable.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -98,12 +98,20 @@ impl Media {
     /// Paths on which STUN is counted, and sources of which reports are kept.
     const MOST_CHECKS: usize = 1024;
 
-    /// Takes in a packet.
+    /// Takes in a packet of RTP, if it is one of the stream that was last heard on its way; false if it is none.
     #[inline]
+    pub(crate) fn hear_known(&mut self, rtp: &Rtp, ends: &Ends, place: Place) -> bool {
+        let stream = self.index.find_ends(ends).and_then(|at| self.streams.get_mut(at));
+        let Some(stream) = stream.filter(|stream| stream.source == rtp.source) else { return false };
+        stream.count(rtp, place);
+        true
+    }
+
+    /// Takes in a packet.
     pub(crate) fn hear(&mut self, packet: &MediaPacket<'_>, path: Path, place: Place) -> Counted {
         match packet {
             MediaPacket::Rtp(rtp) => {
-                if let Some(stream) = self.index.find(&path, &self.streams).and_then(|at| self.streams.get_mut(at))
+                if let Some(stream) = self.index.find(&path).and_then(|at| self.streams.get_mut(at))
                     && stream.source == rtp.source
                 {
                     stream.count(rtp, place);
@@ -287,7 +295,7 @@ impl Eq for Media {}
 mod tests {
     use super::*;
     use crate::capture::Timestamp;
-    use crate::net::{Rtp, Transport};
+    use crate::net::Transport;
 
     fn path(from: u16, to: u16) -> Path {
         let address = |port| SocketAddr::new(IpAddr::from([192, 0, 2, 1]), port);
@@ -329,6 +337,33 @@ mod tests {
             feed(&mut media, sequence, i64::from(sequence) * 20 + i64::from(sequence / 150) * 3_600_000)
         });
         assert!(media.to(path(4000, 5000).destination).all(|stream| stream.jitter().is_zero()));
+    }
+
+    #[test]
+    fn a_packet_of_a_known_stream_is_counted_at_once_as_any_other() {
+        let sequences = [1_u16, 2, 3, 7, 7, 5, 8, 9, 5000, 5001];
+        let rtp = |sequence: u16, source| Rtp {
+            kind: if sequence == 9 { 101 } else { 8 },
+            marked: false,
+            sequence,
+            time: u32::from(sequence) * 160,
+            source,
+            event: None,
+        };
+        let place = |at: usize| Place { time: Timestamp(at as i64 * 20_000_000), frame: 1, ..Place::default() };
+        let ends = Ends::of(&path(4000, 5000)).unwrap();
+        let [mut at_once, mut slowly] = [Media::default(), Media::default()];
+        assert!(!at_once.hear_known(&rtp(0, 7), &ends, place(0)));
+        for media in [&mut at_once, &mut slowly] {
+            media.hear(&MediaPacket::Rtp(rtp(0, 7)), path(4000, 5000), place(0));
+        }
+        for (at, sequence) in sequences.into_iter().enumerate() {
+            assert!(at_once.hear_known(&rtp(sequence, 7), &ends, place(at)));
+            slowly.hear(&MediaPacket::Rtp(rtp(sequence, 7)), path(4000, 5000), place(at));
+        }
+        assert_eq!(at_once, slowly);
+        assert!(!at_once.hear_known(&rtp(10, 8), &ends, place(20)), "another source on the same path");
+        assert!(!at_once.hear_known(&rtp(10, 7), &Ends::of(&path(4000, 5001)).unwrap(), place(20)));
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl CaptureFile {
     }
 
     /// The next packet, `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self) -> Option<Due> {
         match &mut self.layout {
             Layout::Pcap(records) => records.next(&mut self.window, &mut self.ledger),

@@ -19,11 +19,16 @@ impl Order {
 
     /// The 32-bit number at a place; `None` if it does not fit into `bytes`.
     pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let raw = *bytes.get(at..)?.first_chunk()?;
-        Some(match self {
+        bytes.get(at..)?.first_chunk().map(|raw| self.number(*raw))
+    }
+
+    /// The 32-bit number that these bytes are.
+    #[inline]
+    pub(super) fn number(self, raw: [u8; 4]) -> u32 {
+        match self {
             Order::Little => u32::from_le_bytes(raw),
             Order::Big => u32::from_be_bytes(raw),
-        })
+        }
     }
 
     /// The 64-bit number at a place; `None` if it does not fit into `bytes`.

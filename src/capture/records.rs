@@ -6,10 +6,7 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use pcap_parser::LegacyPcapBlock;
 use pcap_parser::PcapHeader;
-use pcap_parser::parse_pcap_frame;
-use pcap_parser::parse_pcap_frame_be;
 use pcap_parser::parse_pcap_header;
 
 use crate::capture::damage;
@@ -168,12 +165,7 @@ impl Records {
     /// The header of the record that begins here, if all of the record is here.
     #[inline]
     fn whole_record(&self, bytes: &[u8]) -> Option<Header> {
-        let parsed = match (self.layout, self.order) {
-            (Layout::Usual, Order::Little) => parse_pcap_frame(bytes),
-            (Layout::Usual, Order::Big) => parse_pcap_frame_be(bytes),
-            _ => return self.header(bytes).filter(|header| bytes.len() >= self.record_len(*header)),
-        };
-        parsed.ok().map(|(_, frame)| Header::of(&frame))
+        self.header(bytes).filter(|header| bytes.len() >= self.record_len(*header))
     }
 
     /// True if nothing about the header gives reason to look twice.
@@ -321,13 +313,16 @@ impl Records {
         }
     }
 
+    #[inline]
     fn header(&self, bytes: &[u8]) -> Option<Header> {
-        bytes.get(..self.header_len())?;
+        let fields = bytes.get(..self.header_len())?.first_chunk::<16>()?;
+        let ([second, fraction, kept, original_len], _) = fields.as_chunks::<4>() else { return None };
+        let number = |field: &[u8; 4]| self.order.number(*field);
         Some(Header {
-            second: self.order.u32(bytes, 0)?,
-            fraction: self.order.u32(bytes, 4)?,
-            kept: self.order.u32(bytes, 8)?,
-            original_len: self.order.u32(bytes, 12)?,
+            second: number(second),
+            fraction: number(fraction),
+            kept: number(kept),
+            original_len: number(original_len),
         })
     }
 }
@@ -371,11 +366,6 @@ enum Behind {
 }
 
 impl Header {
-    #[inline]
-    fn of(frame: &LegacyPcapBlock<'_>) -> Header {
-        Header { second: frame.ts_sec, fraction: frame.ts_usec, kept: frame.caplen, original_len: frame.origlen }
-    }
-
     /// True if all is zero, as in the tail of a file that was allocated and never written.
     fn is_blank(&self) -> bool {
         (self.second, self.fraction, self.kept, self.original_len) == (0, 0, 0, 0)

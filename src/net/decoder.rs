@@ -15,6 +15,7 @@ use crate::net::Fragmented;
 use crate::net::Limits;
 use crate::net::Mirror;
 use crate::net::Path;
+use crate::net::Plain;
 use crate::net::Sink;
 use crate::net::Transport;
 use crate::net::bytes::Rest;
@@ -22,7 +23,6 @@ use crate::net::bytes::to_u32;
 use crate::net::bytes::u16_at;
 use crate::net::exported;
 use crate::net::exported::Exported;
-use crate::net::fast;
 use crate::net::fragments::DatagramKey;
 use crate::net::fragments::FragmentTable;
 use crate::net::fragments::Whole;
@@ -84,13 +84,24 @@ impl Decoder {
     ///
     /// Bytes that waited behind a hole of a stream are handed on with the place of the frame that carried them, which
     /// may be earlier than places handed on before.
-    #[inline]
-    pub fn feed<F>(&mut self, packet: &Packet<'_>, oddities: &mut OddityLog, mut deliver: F)
+    pub fn feed<F>(&mut self, packet: &Packet<'_>, oddities: &mut OddityLog, deliver: F)
     where
         F: FnMut(Delivery<'_>),
     {
-        match fast::datagram(packet) {
-            Some(datagram) => deliver(Delivery::Datagram(datagram)),
+        self.feed_read(packet, Plain::of(packet), oddities, deliver);
+    }
+
+    /// The same with what was read of the frame, if it is a plain one.
+    #[inline]
+    pub(crate) fn feed_read<'a>(
+        &mut self,
+        packet: &Packet<'a>,
+        plain: Option<Plain<'a>>,
+        oddities: &mut OddityLog,
+        mut deliver: impl FnMut(Delivery<'_>),
+    ) {
+        match plain {
+            Some(plain) => deliver(Delivery::Datagram(plain.datagram(packet))),
             None => self.feed_unusual(packet, &mut Sink { oddities, deliver: &mut deliver }),
         }
     }

@@ -24,6 +24,7 @@ mod connection;
 mod content;
 mod decoder;
 mod dns;
+mod ends;
 mod exported;
 mod fast;
 mod fragments;
@@ -66,6 +67,8 @@ use crate::oddity::OddityLog;
 pub use crate::net::decoder::Decoder;
 pub(crate) use crate::net::dns::without_service;
 pub use crate::net::dns::{DnsMessage, DnsRecord, PORT as DNS_PORT};
+pub use crate::net::ends::Ends;
+pub(crate) use crate::net::fast::Plain;
 pub use crate::net::hep::HepHead;
 pub use crate::net::hep_record::{HepRecord, RecordOf};
 pub use crate::net::icmp::{IcmpCode, Undelivered};
@@ -341,6 +344,6 @@ impl Sink<'_> {
 
 /// The place of a packet's first message.
 #[inline]
-fn place_of(packet: &Packet<'_>) -> Place {
+pub(crate) fn place_of(packet: &Packet<'_>) -> Place {
     Place { time: packet.time, source: packet.source, frame: packet.number, index: 0 }
 }

@@ -111,7 +111,7 @@ impl<'a> MediaPacket<'a> {
         match bytes.first()? {
             0x80..=0xBF => match bytes.get(1)? {
                 second if RTCP.contains(second) => Some(MediaPacket::Rtcp(bytes)),
-                _ => rtp(bytes).map(MediaPacket::Rtp),
+                _ => read_rtp(bytes).map(MediaPacket::Rtp),
             },
             0..=3 => stun(bytes).map(MediaPacket::Stun),
             &ALERT => alert(bytes).map(MediaPacket::Alert),
@@ -127,10 +127,14 @@ fn alert(bytes: &[u8]) -> Option<DtlsAlert> {
     Some(DtlsAlert { description })
 }
 
+/// Reads a datagram as RTP (RFC 3550 §5.1); `None` if it cannot be RTP.
 #[inline]
-fn rtp(bytes: &[u8]) -> Option<Rtp> {
+pub(super) fn read_rtp(bytes: &[u8]) -> Option<Rtp> {
     let (header, payload) = bytes.split_first_chunk::<12>()?;
     let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *header;
+    if first >> 6 != 2 || RTCP.contains(&second) {
+        return None;
+    }
     let event = match payload {
         [event, flags, d0, d1] if first == 0x80 => Some(TelephoneEvent {
             event: *event,

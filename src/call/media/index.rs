@@ -1,11 +1,11 @@
-//! Where a stream stands, by its path: a small table that is looked at for every packet, with exact ones behind it.
+//! Where a stream stands: by the ends of its path in a small table that is looked at for every packet, with exact ones behind it.
 
 use crate::keyed::Table;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::call::media::stream::Stream;
-use crate::net::Path;
+use crate::net::{Ends, Path};
 
 /// Slots of the small table: a power of two.
 const SLOTS: usize = 1 << 14;
@@ -15,11 +15,13 @@ const NONE: u32 = u32::MAX;
 /// Finds streams.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    /// The stream of the path that last used the slot.
+    /// The stream whose ends last used the slot.
     slots: Vec<u32>,
-    /// What nobody outside can foresee, so that nobody can fill one slot on purpose. Two paths in one slot cost time,
+    /// What nobody outside can foresee, so that nobody can fill one slot on purpose. Two streams in one slot cost time,
     /// and nothing else.
     seed: u64,
+    /// The ends of each stream; `None` if it does not go over UDP.
+    all_ends: Vec<Option<Ends>>,
     by_path: Table<Path, u32>,
     to: Table<SocketAddr, Vec<u32>>,
     from: Table<SocketAddr, Vec<u32>>,
@@ -28,7 +30,8 @@ pub(super) struct Index {
 impl Default for Index {
     fn default() -> Index {
         let seed = RandomState::new().hash_one(0u8) | 1;
-        Index { slots: Vec::new(), seed, by_path: Table::default(), to: Table::default(), from: Table::default() }
+        let (slots, all_ends) = (Vec::new(), Vec::new());
+        Index { slots, seed, all_ends, by_path: Table::default(), to: Table::default(), from: Table::default() }
     }
 }
 
@@ -36,29 +39,32 @@ impl Index {
     /// The index of these streams.
     pub(super) fn of(streams: &[Stream]) -> Index {
         let mut index = Index::default();
-        for (at, stream) in streams.iter().enumerate() {
-            index.add(&stream.path, at);
-        }
+        streams.iter().enumerate().for_each(|(at, stream)| index.add(&stream.path, at));
         index
     }
 
     /// The stream that was last heard on a path.
+    pub(super) fn find(&self, path: &Path) -> Option<usize> {
+        self.by_path.get(path).map(|known| *known as usize)
+    }
+
+    /// The stream that was last heard between these ends.
     #[inline]
-    pub(super) fn find(&mut self, path: &Path, streams: &[Stream]) -> Option<usize> {
-        let slot = self.slot(path);
-        let guess = *self.slots.get(slot)?;
-        if streams.get(guess as usize).is_some_and(|stream| stream.path == *path) {
-            return Some(guess as usize);
+    pub(super) fn find_ends(&mut self, ends: &Ends) -> Option<usize> {
+        let slot = self.slot(ends);
+        let guess = *self.slots.get(slot)? as usize;
+        if self.all_ends.get(guess).is_some_and(|known| known.as_ref() == Some(ends)) {
+            return Some(guess);
         }
-        let known = *self.by_path.get(path)?;
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = known;
-        }
+        let known = *self.by_path.get(&ends.path())?;
+        self.slots[slot] = known;
         Some(known as usize)
     }
 
-    /// Adds a stream.
+    /// Adds a stream behind those that are known.
     pub(super) fn add(&mut self, path: &Path, at: usize) {
+        self.all_ends.resize(at, None);
+        self.all_ends.push(Ends::of(path));
         let Ok(number) = u32::try_from(at) else { return };
         self.to.entry(path.destination).or_default().push(number);
         self.from.entry(path.source).or_default().push(number);
@@ -72,9 +78,9 @@ impl Index {
         }
         let Ok(number) = u32::try_from(at) else { return };
         self.by_path.insert(*path, number);
-        let slot = self.slot(path);
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = number;
+        if let Some(ends) = self.all_ends.get(at).copied().flatten() {
+            let slot = self.slot(&ends);
+            self.slots[slot] = number;
         }
     }
 
@@ -89,20 +95,7 @@ impl Index {
     }
 
     #[inline]
-    fn slot(&self, path: &Path) -> usize {
-        let ports = u64::from(path.source.port()) << 16 | u64::from(path.destination.port());
-        let mixed = number(path.source.ip()).rotate_left(32) ^ number(path.destination.ip()) ^ ports.rotate_left(20);
-        (mixed.wrapping_mul(self.seed) >> 50) as usize & (SLOTS - 1)
-    }
-}
-
-#[inline]
-fn number(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            (bits >> 64) as u64 ^ bits as u64
-        }
+    fn slot(&self, ends: &Ends) -> usize {
+        (ends.mixed().wrapping_mul(self.seed) >> 50) as usize & (SLOTS - 1)
     }
 }

@@ -19,7 +19,7 @@ use crate::call::tracker::{MOST_ADDRESSES, Tracker};
 use crate::call::transaction::Keys;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::Table;
-use crate::net::{DnsMessage, Fragmented, MediaPacket, Path, TlsConnection};
+use crate::net::{DnsMessage, Ends, Fragmented, MediaPacket, Path, Rtp, TlsConnection};
 use crate::sip::digest::Secrets;
 use crate::sip::{Cut, HeaderName, Message, Method, Uri, auth, text, uri_of, user_of};
 
@@ -172,6 +172,13 @@ impl Tracker {
     /// Takes in the checksum of a UDP datagram that carries SIP.
     pub fn checksum(&mut self, fault: ChecksumFault, path: Path, place: Place, held: u16) {
         self.surroundings.neighbours_mut().checksums_mut().note(fault, path.source.ip(), place, held);
+    }
+
+    /// Takes in a packet of RTP. False if it is none of the stream that was last heard between these ends: it is to be taken in
+    /// as any packet of the media plane.
+    #[inline]
+    pub fn rtp(&mut self, rtp: &Rtp, ends: &Ends, place: Place) -> bool {
+        self.surroundings.media_mut().hear_known(rtp, ends, place)
     }
 
     /// Takes in a packet of the media plane. False if there is no room for its stream.
