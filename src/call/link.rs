@@ -260,7 +260,7 @@ pub(crate) struct Guesses {
     /// The latest of each thread: its place in the row, counted from the first that ever stood there.
     latest: ByHash<u64>,
     /// The last INVITE of each system for the same caller, and for the same caller to the same callee.
-    last_tries: ByHash<(Attempt, Path)>,
+    last_tries: ByHash<Attempt>,
     /// True once one was noted for the same caller alone.
     has_callers: bool,
     hasher: Keyed,
@@ -276,14 +276,14 @@ const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
 const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
 const MOST_WAITING: usize = 20_000;
-/// Callers and callees of whom the last try is kept.
-const MOST_TRIES: usize = 8192;
+/// Callers and callees of whom the last try is kept: as many as fill a table that stays in the processor's second cache.
+const MOST_TRIES: usize = 7168;
 
 impl Guesses {
     /// Notes an INVITE that waits for its answer.
     pub(crate) fn note(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>, now: Timestamp) {
         self.forget(now);
-        self.note_try(self.parties(path, ties), attempt, path);
+        self.note_try(self.parties(path, ties), attempt);
         if ties.called.is_empty() || self.row.len() >= MOST_WAITING {
             return;
         }
@@ -308,15 +308,15 @@ impl Guesses {
     /// Notes it as the last one that its sender sent for this caller, to whomever.
     pub(crate) fn note_caller(&mut self, attempt: Attempt, path: Path, ties: &Ties<'_>) {
         self.has_callers = true;
-        self.note_try(self.caller(path, ties), attempt, path);
+        self.note_try(self.caller(path, ties), attempt);
     }
 
-    fn note_try(&mut self, key: Option<u64>, attempt: Attempt, path: Path) {
+    fn note_try(&mut self, key: Option<u64>, attempt: Attempt) {
         let Some(key) = key else { return };
         if self.last_tries.len() >= MOST_TRIES {
             self.last_tries.clear();
         }
-        self.last_tries.insert(key, (attempt, path));
+        self.last_tries.insert(key, attempt);
     }
 
     /// Leads a thread on to the one that is noted next.
@@ -410,7 +410,7 @@ impl Guesses {
     }
 
     /// The last INVITE that the system on this path sent for the same caller, and its path.
-    pub(crate) fn last_try_for(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+    pub(crate) fn last_try_for(&self, path: Path, ties: &Ties<'_>) -> Option<Attempt> {
         if !self.has_callers {
             return None;
         }
@@ -433,8 +433,8 @@ impl Guesses {
         .take(MOST_ALIKE)
     }
 
-    /// The last INVITE that the system on this path sent for the same caller to the same callee, and its path.
-    pub(crate) fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<(Attempt, Path)> {
+    /// The last INVITE that the system on this path sent for the same caller to the same callee.
+    pub(crate) fn last_try(&self, path: Path, ties: &Ties<'_>) -> Option<Attempt> {
         self.last_tries.get(&self.parties(path, ties)?).copied()
     }
 

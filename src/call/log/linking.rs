@@ -88,6 +88,11 @@ impl Log {
         is_silent && self.invite_entry(step).is_some_and(|invite| now.since(invite.place.time) >= timer::T1)
     }
 
+    /// The path on which the INVITE of a step came.
+    pub(crate) fn path_of(&self, step: StepId) -> Option<Path> {
+        self.path(self.invite_entry(step)?.way)
+    }
+
     /// The INVITE of a step, read anew.
     pub(crate) fn invite_of(&self, step: StepId, pool: &Pool) -> Option<Message<'static>> {
         read_anew(self.invite_entry(step)?, pool)

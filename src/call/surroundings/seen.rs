@@ -15,12 +15,19 @@ use crate::capture::Timestamp;
 pub struct Seen {
     /// The last span, apart from the others: nearly every message lengthens it, and is one of very many hops.
     last: Option<Span>,
-    /// Those before it, in order.
-    earlier: Vec<Span>,
-    /// Up to here spans may have been joined over silence: of what lies within one of them nothing is certain.
-    blurred_until: Option<Timestamp>,
     /// How many messages.
     pub count: u64,
+    /// What was before it, if there was anything: apart, so that many hops stay in the processor's cache.
+    past: Option<Box<Past>>,
+}
+
+/// The spans before the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Past {
+    /// In order.
+    spans: Vec<Span>,
+    /// Up to here spans may have been joined over silence: of what lies within one of them nothing is certain.
+    blurred_until: Option<Timestamp>,
 }
 
 /// [`Seen::CLOSE`] in nanoseconds: nearly every message asks for it.
@@ -40,14 +47,23 @@ struct Spans {
 
 impl From<Spans> for Seen {
     fn from(Spans { spans: mut earlier, blurred_until, count }: Spans) -> Seen {
-        Seen { last: earlier.pop(), earlier, blurred_until, count }
+        let last = earlier.pop();
+        Seen { last, count, past: Past { spans: earlier, blurred_until }.kept() }
     }
 }
 
 impl From<Seen> for Spans {
-    fn from(Seen { last, earlier: mut spans, blurred_until, count }: Seen) -> Spans {
+    fn from(Seen { last, count, past }: Seen) -> Spans {
+        let Past { mut spans, blurred_until } = past.map(|past| *past).unwrap_or_default();
         spans.extend(last);
         Spans { spans, blurred_until, count }
+    }
+}
+
+impl Past {
+    /// Nothing if nothing was.
+    fn kept(self) -> Option<Box<Past>> {
+        (self != Past::default()).then(|| Box::new(self))
     }
 }
 
@@ -69,19 +85,34 @@ impl Seen {
 
     /// Notes something that is no message.
     pub(crate) fn note_alive(&mut self, time: Timestamp) {
-        let has_room = self.earlier.len() + 1 < Seen::MOST;
         match &mut self.last {
             Some((_, last)) if *last <= time && time.0.saturating_sub(last.0) <= CLOSE_NS => *last = time,
             Some((first, last)) if *first <= time && time <= *last => {}
-            Some(span) if span.1 < time && has_room => self.earlier.push(std::mem::replace(span, (time, time))),
             None => self.last = Some((time, time)),
+            Some(_) => self.begin_span(time),
+        }
+    }
+
+    /// Begins another span, or joins some where there is no room for it.
+    #[inline(never)]
+    fn begin_span(&mut self, time: Timestamp) {
+        let has_room = self.earlier().len() + 1 < Seen::MOST;
+        match &mut self.last {
+            Some(span) if span.1 < time && has_room => {
+                self.past.get_or_insert_default().spans.push(std::mem::replace(span, (time, time)));
+            }
             _ => self.join((time, time)),
         }
     }
 
+    /// The spans before the last one, in order.
+    fn earlier(&self) -> &[Span] {
+        self.past.as_ref().map_or(&[], |past| &past.spans)
+    }
+
     /// All of them, in order.
     fn spans(&self) -> impl Iterator<Item = &Span> {
-        self.earlier.iter().chain(&self.last)
+        self.earlier().iter().chain(&self.last)
     }
 
     /// True if anything may have been seen in this span. False only where nothing was.
@@ -92,7 +123,8 @@ impl Seen {
     /// True if something was seen in this span. What was kept coarsely proves nothing but at its ends; and within one
     /// of its spans nothing may have been seen for as long as [`Seen::CLOSE`].
     pub fn surely_within(&self, from: Timestamp, to: Timestamp) -> bool {
-        let sure = self.blurred_until.map_or(from, |until| from.max(until));
+        let blurred_until = self.past.as_ref().and_then(|past| past.blurred_until);
+        let sure = blurred_until.map_or(from, |until| from.max(until));
         let is_long = sure <= to && to.since(sure) >= Seen::CLOSE;
         self.spans().any(|(first, last)| {
             let has_end = [first, last].into_iter().any(|end| from <= *end && *end <= to);
@@ -106,7 +138,7 @@ impl Seen {
     }
 
     fn join(&mut self, span: Span) {
-        let mut spans = std::mem::take(&mut self.earlier);
+        let Past { mut spans, mut blurred_until } = self.past.take().map(|past| *past).unwrap_or_default();
         spans.extend(self.last.into_iter().chain([span]));
         spans.sort_unstable();
         let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
@@ -124,49 +156,51 @@ impl Seen {
             joined[at - 1].1 = end;
             joined.remove(at);
             if silence > Seen::BRIDGED {
-                self.blurred_until = self.blurred_until.max(Some(end));
+                blurred_until = blurred_until.max(Some(end));
             }
         }
         self.last = joined.pop();
-        self.earlier = joined;
+        self.past = Past { spans: joined, blurred_until }.kept();
     }
 
     pub(crate) fn merge(&mut self, other: &Seen) {
         self.count = self.count.saturating_add(other.count);
-        self.blurred_until = self.blurred_until.max(other.blurred_until);
         for span in other.spans() {
             self.join(*span);
+        }
+        if let Some(blurred_until) = other.past.as_ref().and_then(|past| past.blurred_until) {
+            let past = self.past.get_or_insert_default();
+            past.blurred_until = past.blurred_until.max(Some(blurred_until));
         }
     }
 
     /// Forgets spans that ended before this moment; the last one stays.
     pub(crate) fn forget(&mut self, before: Timestamp) {
-        let old = self.earlier.partition_point(|(_, last)| *last < before);
-        if old > 0 {
-            self.earlier.drain(..old);
-            self.give_back_room();
-        }
+        let old = self.earlier().partition_point(|(_, last)| *last < before);
+        self.give_up(old);
     }
 
     /// Joins the spans that ended before this moment, over the silence between them.
     pub(crate) fn blur(&mut self, before: Timestamp) {
         let old = self.spans().take_while(|(_, last)| *last < before).count();
-        let (Some((first, _)), Some(at)) = (self.earlier.first().copied(), old.checked_sub(1)) else { return };
-        if at == 0 {
-            return;
-        }
-        if let Some((begin, end)) = self.earlier.get_mut(at).or(self.last.as_mut()) {
+        let (Some(past), Some(at)) = (&mut self.past, old.checked_sub(1)) else { return };
+        let Some((first, _)) = past.spans.first().copied().filter(|_| at > 0) else { return };
+        if let Some((begin, end)) = past.spans.get_mut(at).or(self.last.as_mut()) {
             *begin = first;
-            self.blurred_until = self.blurred_until.max(Some(*end));
+            past.blurred_until = past.blurred_until.max(Some(*end));
         }
-        self.earlier.drain(..at);
-        self.give_back_room();
+        self.give_up(at);
     }
 
-    /// Gives back room that was needed once, and leaves some for the next spans: tens of thousands of rows that each
-    /// grow and shrink by turns leave holes in the heap.
-    fn give_back_room(&mut self) {
-        self.earlier.shrink_to((2 * self.earlier.len()).max(Seen::FEW));
+    /// Gives up the first spans of those before the last one, and room that was needed once. Some is left for the next
+    /// spans: tens of thousands of rows that each grow and shrink by turns leave holes in the heap.
+    fn give_up(&mut self, count: usize) {
+        let Some(past) = self.past.as_mut().filter(|_| count > 0) else { return };
+        past.spans.drain(..count);
+        past.spans.shrink_to((2 * past.spans.len()).max(Seen::FEW));
+        if **past == Past::default() {
+            self.past = None;
+        }
     }
 }
 

@@ -150,18 +150,19 @@ impl Tracker {
     /// True if the last try of the same parties from the same system belongs to this call.
     fn is_try_of(&self, index: u32, arrival: &Arrival, ties: &Ties<'_>) -> bool {
         let is_it = |attempt: Attempt| attempt.index == index && self.still_open(index, attempt.call).is_some();
-        self.guesses.last_try(arrival.path, ties).is_some_and(|(attempt, _)| is_it(attempt))
+        self.guesses.last_try(arrival.path, ties).is_some_and(is_it)
     }
 
     /// The open call of which a system opens another leg, at once with the one before or after that has just failed:
     /// the try before was for the same caller, and whoever called the system still waits. With the step that the leg
     /// continues.
-    fn goes_on_after(&self, try_before: Option<(Attempt, Path)>, arrival: &Arrival) -> Option<(u32, StepId)> {
-        let (attempt, before) = try_before?;
+    fn goes_on_after(&self, try_before: Option<Attempt>, arrival: &Arrival) -> Option<(u32, StepId)> {
+        let attempt = try_before?;
         let open = self.still_open(attempt.index, attempt.call)?;
         let upstream = open.log.continued_by(arrival.path).filter(|upstream| *upstream != attempt.step);
         let upstream = upstream.or_else(|| open.log.continued_as(attempt.step))?;
-        let is_elsewhere = before.destination != arrival.path.destination;
+        let is_elsewhere =
+            open.log.path_of(attempt.step).is_some_and(|path| path.destination != arrival.path.destination);
         let is_another =
             open.log.was_just_sent(attempt.step, self.now) || open.log.waits_in_vain(attempt.step, self.now);
         let goes_on = open.log.was_just_refused(attempt.step, self.now) || (is_elsewhere && is_another);

@@ -207,8 +207,9 @@ struct LastOnPath {
 const MOST_ADDRESSES: usize = 65_536;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
-/// Paths on which the last sender is kept.
-const MOST_PATHS: usize = 65_536;
+/// Paths of which the last call is kept: as many as fit into a table that stays in the processor's second cache. Beyond,
+/// all are forgotten: what matters is of calls that have just begun to use them.
+const MOST_PATHS: usize = 28_672;
 /// Messages after which a record that is no call begins anew once it is settled.
 const LONG_RECORD: u32 = 64;
 
@@ -502,9 +503,10 @@ impl Tracker {
                     }
                     None => {
                         let hop = self.surroundings.hop_id(from.ip(), to.ip());
-                        if self.last_on_path.len() < MOST_PATHS {
-                            self.last_on_path.insert(key, LastOnPath { index, hop });
+                        if self.last_on_path.len() >= MOST_PATHS {
+                            self.last_on_path.clear();
                         }
+                        self.last_on_path.insert(key, LastOnPath { index, hop });
                         hop
                     }
                 };

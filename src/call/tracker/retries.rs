@@ -53,8 +53,8 @@ pub(super) struct Tries {
     last: ByHash<u64>,
 }
 
-/// Tries that are kept.
-const MOST: usize = 4096;
+/// Tries that are kept: as many as fill a table. Beyond, all are forgotten.
+const MOST: usize = 3584;
 /// A client goes on to the next server this soon after a refusal.
 const SOON: Duration = Duration::from_secs(5);
 
