@@ -68,6 +68,8 @@ const SIDES: &[(&str, Role)] = &[
     ("destination-unreachable/story-probe.txt", Role::Uas),
     ("extension-unsupported/story-demanded-by-proxy.txt", Role::Proxy),
     ("sdp-malformed/story-broken-by-proxy.txt", Role::Proxy),
+    ("sdp-malformed/story-behind-unseen-proxy.txt", Role::Proxy),
+    ("sdp-malformed/story-two-via-of-one-host.txt", Role::Uac),
     ("caller-identity-refused/story-withheld-by-proxy.txt", Role::Proxy),
     ("request-uri-without-user/story-lost-by-proxy.txt", Role::Proxy),
     ("redirect-not-followed/story-passed-on.txt", Role::Uac),

@@ -283,11 +283,12 @@ impl<'a> Case<'a> {
         first
     }
 
-    /// The role of the one who sent a request: a proxy if it came from before it, else the UAC.
+    /// The role of the one who sent a request: a proxy if it came from before it, whether or not that is captured, else
+    /// the UAC.
     pub(crate) fn role_of_sender(&self, request: &Heard) -> Role {
-        match self.call.transaction(request.transaction).upstream {
-            Some(_) => Role::Proxy,
-            None => Role::Uac,
+        match self.call.transaction(request.transaction).upstream.is_some() || was_passed_on(request) {
+            true => Role::Proxy,
+            false => Role::Uac,
         }
     }
 
@@ -354,6 +355,20 @@ pub(crate) fn have_same_author(one: &Heard, other: &Heard) -> bool {
 /// True if the capture cut off the From tag.
 fn lost_from_tag(heard: &Heard) -> bool {
     heard.message.is_cut() && from_tag(heard).is_none() && heard.message.ends_before_end_of(HeaderName::From)
+}
+
+/// True if a request says by its Via that who sent it did not write it: each proxy puts one more on top (RFC 3261
+/// §16.6), and below all stands that of the UAC, where need be with the address that its request came from (§18.2.1).
+/// Several of one host, or of the sender itself, are those of one that wrote the request.
+fn was_passed_on(request: &Heard) -> bool {
+    if request.message.via_count() < 2 {
+        return false; // As of most requests, of which no Via has to be read.
+    }
+    let vias = request.message.vias();
+    let ([top, .., bottom], sender) = (&vias[..], request.path.source.ip()) else { return false };
+    let is_of_sender = |host: &str| host.parse() == Ok(sender);
+    let is_own = is_of_sender(&bottom.host) || bottom.parameters.get("received").is_some_and(is_of_sender);
+    !is_own && !top.host.eq_ignore_ascii_case(&bottom.host)
 }
 
 /// Whose side a request came from, by the hosts of the INVITEs that opened its leg.
