@@ -172,6 +172,8 @@ const FITTING_OTHERS: &[(&str, Confidence)] = &[
     ("forbidden-after-credentials/story-bad-auth.txt", Confidence::Likely),
     ("fork-not-released/story-given-up-during-the-call.txt", Confidence::Likely),
     ("fork-not-released/story-both-confirmed.txt", Confidence::Possible),
+    ("response-misdirected/story-port-heard-on.txt", Confidence::Possible),
+    ("response-misdirected/story-port-that-only-gets.txt", Confidence::Proven),
 ];
 
 #[test]
@@ -358,6 +360,8 @@ const EXPLAINED: &[Told] = &[
     ("routing-loop/story-only-via.txt", "as its Via says: 192.0.2.20 → 192.0.2.21 → 192.0.2.20.", "192.0.2.10"),
     ("routing-loop/story.txt", "192.0.2.20:5060 → 192.0.2.21:5060 → 192.0.2.22:5060 → 192.0.2.20:5060.", "192.0.2.10"),
     ("response-misdirected/story-port-closed.txt", "203.0.113.5 answered with ICMP port unreachable", "listens"),
+    ("response-misdirected/story-port-heard-on.txt", "But SIP came from 203.0.113.50:5060 too", "with ICMP"),
+    ("response-misdirected/story-port-that-only-gets.txt", "its request: it never gets it.", "But SIP came"),
     ("contact-unreachable/story-wrong-contact.txt", "came from 192.0.2.20:5060 to 198.51.100.10:5060", "Record-Route"),
     ("next-hop-silent/story.txt", "came 10.0 s before, and none came after it", "the way back exists"),
     ("peer-probe-failed/story.txt", "to its next one 3 min passed", "none in the"),

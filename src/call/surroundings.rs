@@ -7,6 +7,7 @@ mod back_off;
 mod forget;
 mod hops;
 mod seen;
+mod senders;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -24,6 +25,7 @@ use crate::call::points::Points;
 use crate::call::registrations::Registrations;
 use crate::call::soft_states::SoftStates;
 use crate::call::surroundings::hops::Hops;
+use crate::call::surroundings::senders::Senders;
 use crate::capture::{Place, Timestamp};
 use crate::keyed::{Table, in_order};
 use crate::net::IcmpCode;
@@ -69,6 +71,9 @@ pub struct Surroundings {
     /// Acknowledgements by TCP of what may be SIP, on each hop on which such was sent, in the direction of that.
     #[serde(default)]
     received: Hops,
+    /// From which ports SIP came.
+    #[serde(default)]
+    senders: Senders,
     /// Who asked to be left alone, by address, in order.
     back_offs: BTreeMap<IpAddr, Vec<BackOff>>,
     /// What User-Agent or Server each address showed first.
@@ -388,6 +393,7 @@ impl Surroundings {
                 None => self.not_noted = self.not_noted.saturating_add(seen.count),
             }
         }
+        self.senders.merge(&other.senders);
         self.cut_short.merge(&other.cut_short);
         for (hop, seen) in other.received.in_order() {
             if let Some(known) = self.received.seen_mut(*hop) {

@@ -503,6 +503,7 @@ impl Tracker {
                     }
                     None => {
                         let hop = self.surroundings.hop_id(from.ip(), to.ip());
+                        self.surroundings.note_sender(arrival.path);
                         if self.last_on_path.len() >= MOST_PATHS {
                             self.last_on_path.clear();
                         }

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use crate::call::{Heard, IcmpSeen};
 use crate::diagnosis::rule::rule;
 use crate::diagnosis::rules::reachability::response_ignored::{Ignored, answer_in_vain, ignored};
-use crate::diagnosis::words::{destination_field, icmp_name};
+use crate::diagnosis::words::{capture_at, destination_field, icmp_name};
 use crate::diagnosis::{Case, Confidence, Finding, Role};
 
 rule! {
@@ -19,13 +19,15 @@ rule! {
     /// ## Evidence
     /// A response with the branch of the request that leaves for another port or address than the request came from,
     /// and a client that goes on repeating the request. Where it is a 2xx, no ACK came. That nothing listens there, as
-    /// an ICMP error may say, only shows that it is the wrong place.
+    /// an ICMP error may say, only shows that it is the wrong place. Where the client's host was seen to send SIP from
+    /// that port too, in this call or another, it may hear there, and the response is only possibly in the wrong place.
     ///
     /// ## How to fix
     /// Switch on rport on both sides (Asterisk: `force_rport`; kamailio: `force_rport()`).
     ///
     /// ## When it would be wrong
-    /// Without NAT a response to the port that Via names is right. If the client goes on, it did arrive.
+    /// Without NAT a response to the port that Via names is right. If the client goes on, it did arrive. Behind NAT
+    /// another device of the same address may be the one that hears at that port.
     ///
     /// ## References
     /// RFC 3581 §4; RFC 3261 §18.2.1, §18.2.2
@@ -35,8 +37,10 @@ rule! {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let astray = astray(case)?;
     let icmp = astray.error(case);
-    let finding =
-        Finding::of(&RULE, Confidence::Proven).explains(case.call.final_status).because(astray.explanation(icmp)?);
+    let may_hear = astray.may_hear(case, icmp);
+    let sure = if may_hear { Confidence::Possible } else { Confidence::Proven };
+    let because = astray.explanation(icmp, may_hear)?;
+    let finding = Finding::of(&RULE, sure).explains(case.call.final_status).because(because);
     let finding = if case.call.is_answered() { finding.drops_the_call() } else { finding };
     let mut finding = astray.proved(astray.advised(finding));
     if let Some(icmp) = icmp {
@@ -46,11 +50,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         let method = astray.request.message.method()?.name();
         finding = finding.claim_at(*last, "sip.Method", method, "the request, repeated after its response");
     }
-    Some(
-        finding
-            .refuted("next-hop-silent", "responses do come back")
-            .refuted("return-path-lost", "the response does not leave for where the request came from"),
-    )
+    let finding = finding.refuted("next-hop-silent", "responses do come back");
+    Some(match may_hear {
+        // Then it may get lost behind the capture.
+        true => finding.next_capture(capture_at(astray.request.path.source.ip(), astray.response.path)),
+        false => finding.refuted("return-path-lost", "the response does not leave for where the request came from"),
+    })
 }
 
 /// A response that leaves for another port or address than its request came from, while the request is repeated on and
@@ -77,7 +82,14 @@ impl<'a> Astray<'a> {
         errors.clone().find(|icmp| icmp.message == self.response.id).or_else(|| errors.next())
     }
 
-    fn explanation(&self, icmp: Option<&IcmpSeen>) -> Option<String> {
+    /// True if the client's host sends SIP from the port to which the response went, and no error says that nothing
+    /// hears there: whoever sends from a port most often hears there.
+    fn may_hear(&self, case: &Case<'_>, icmp: Option<&IcmpSeen>) -> bool {
+        let (from, to) = (self.request.path.source, self.response.path.destination);
+        icmp.is_none() && from.ip() == to.ip() && case.surroundings.has_sent_from(to)
+    }
+
+    fn explanation(&self, icmp: Option<&IcmpSeen>, may_hear: bool) -> Option<String> {
         let (from, to) = (self.request.path.source, self.response.path.destination);
         let cause = match self.asks {
             true => format!("although its Via asks for rport: {} does not honour it", self.response.path.source),
@@ -87,9 +99,16 @@ impl<'a> Astray<'a> {
             Some(icmp) => format!(" where {} answered with ICMP {},", icmp.reporter, icmp_name(icmp.what)),
             None => String::new(),
         };
+        let end = match may_hear {
+            true => format!(
+                "if only another device hears at {to}, it never gets it. But SIP came from {to} too: if it is one \
+                 device, the response got lost further on, or it ignores it."
+            ),
+            false => "it never gets it.".to_owned(),
+        };
         Some(format!(
             "The {} came from {from}, {cause}. The response went to {to},{answered} and {from} goes on repeating its \
-             request: it never gets it.",
+             request: {end}",
             self.request.message.method()?
         ))
     }
