@@ -9,6 +9,7 @@ use crate::diagnosis::rules::routing::caller_identity_refused::rejects_anonymous
 use crate::diagnosis::rules::routing::number_not_routable::way_to_service;
 use crate::diagnosis::said::Full;
 use crate::diagnosis::signed_off::{SignedOff, signed_off};
+use crate::diagnosis::silent_peers::SilentPeer;
 use crate::diagnosis::stated::Ground;
 use crate::diagnosis::words::a_code;
 use crate::diagnosis::{Case, Confidence, Finding, Role};
@@ -27,7 +28,8 @@ rule! {
     /// 480 without any ringing response before it, on any hop; a 181 or 182 just before it is none. Or another code,
     /// where its Reason names 480, or the Q.850 cause 18 that does not go with that code. Where the callee's
     /// last device had signed off before the call, or another address had removed its registration, a REGISTER that
-    /// took the binding away and its 2xx show why. A Warning that speaks of neither names the ground.
+    /// took the binding away and its 2xx show why. A Warning that speaks of neither names the ground. Where nothing else
+    /// does, and a peer had answered none of the last probes of the server, the way there may be what it lacks.
     ///
     /// ## How to fix
     /// Look whether the callee's device is registered, then at do not disturb on the device.
@@ -160,8 +162,9 @@ impl<'a> Unreachable<'a> {
             Some(told) => format!("; {} before it says so with Q.850 cause {}", a_code(told.bearer), told.cause),
             None => case.said_beside_code(response),
         };
+        let silent = seen.silent.as_ref().map(SilentPeer::words).unwrap_or_default();
         format!(
-            "{} answered the {} to \"{}\" with {}{after}{silence}: {}{quotation}.",
+            "{} answered the {} to \"{}\" with {}{after}{silence}: {}{quotation}.{silent}",
             response.path.source,
             case.noun(),
             case.callee(failure),
@@ -241,7 +244,13 @@ impl<'a> Unreachable<'a> {
             (None, Some(bound)) => bound
                 .prove(finding, &callee, &responder.to_string())
                 .fix("If all of that is in order, look for do not disturb, and for a diversion that leads nowhere."),
-            (None, None) => of_registration(finding, case, self.response, &callee),
+            (None, None) => {
+                let finding = match &seen.silent {
+                    Some(silent) => silent.told(finding),
+                    None => finding,
+                };
+                of_registration(finding, case, self.response, &callee)
+            }
         }
     }
 
@@ -284,6 +293,8 @@ struct Seen<'a> {
     warning: Option<Warning>,
     gone: Option<SignedOff<'a>>,
     bound: Option<Bound<'a>>,
+    /// A peer that answered none of the server's probes then, where nothing else tells what is lacking.
+    silent: Option<SilentPeer>,
 }
 
 impl<'a> Seen<'a> {
@@ -293,8 +304,12 @@ impl<'a> Seen<'a> {
         let bound = bound(case).filter(|_| !undisturbed && !is_device && gone.is_none());
         let is_other = !absent && !undisturbed && gone.is_none() && !case.says_any(response, &["regist"]);
         let warning = case.warnings(response).into_iter().find(|warning| !warning.text.is_empty());
+        let warning = warning.filter(|_| is_other);
         let (service, full) = (case.service_asked_for(failure), case.what_is_full(response));
-        Seen { service, full, warning: warning.filter(|_| is_other), gone, bound }
+        let is_told = absent || undisturbed || is_device || gone.is_some() || bound.is_some();
+        let is_told = is_told || service.is_some() || full.is_some() || warning.is_some();
+        let silent = (!is_told).then(|| SilentPeer::of(case, failure)).flatten();
+        Seen { service, full, warning, gone, bound, silent }
     }
 }
 
