@@ -364,6 +364,8 @@ const EXPLAINED: &[Told] = &[
     ("response-misdirected/story-port-that-only-gets.txt", "its request: it never gets it.", "But SIP came"),
     ("callee-unreachable/story-gateway-silent.txt", "had sent 192.0.2.40 its last 3 probes (OPTIONS) in vain", "lasts"),
     ("callee-unreachable/story-gateway-answers-probes.txt", "no way leads there now.", "probe"),
+    ("callee-unreachable/story-gateway-turns-probes-away.txt", "in vain (408, 503 or no answer)", "silent"),
+    ("callee-unreachable/story-gateway-knows-no-probes.txt", "no way leads there now.", "probe"),
     ("callee-unreachable/story-says-not-registered.txt", "no device of the callee is registered", "probe"),
     ("contact-unreachable/story-wrong-contact.txt", "came from 192.0.2.20:5060 to 198.51.100.10:5060", "Record-Route"),
     ("next-hop-silent/story.txt", "came 10.0 s before, and none came after it", "the way back exists"),

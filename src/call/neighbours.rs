@@ -114,6 +114,9 @@ pub struct Probes {
     pub sent: Vec<(Place, u64)>,
     /// The keys of those that got a final response, and where it stands.
     pub answered: Vec<(Place, u64)>,
+    /// Of these, those that say that a call would get no further either: 408 and 503.
+    #[serde(default)]
+    pub turned_away: Vec<(Place, u64)>,
 }
 
 /// Credentials that a source showed and that were refused.
@@ -235,6 +238,13 @@ impl Neighbours {
         let known = self.probes.get_mut(&server).and_then(|clients| clients.get_mut(&client));
         if let Some(known) = known.filter(|known| !known.answered.iter().any(|(_, answered)| *answered == key)) {
             add(&mut known.answered, (place, key), Neighbours::MOST_OF_ONE);
+        }
+    }
+
+    /// Notes that a probe was answered by a code with which a call would get no further either.
+    pub fn note_probe_turned_away(&mut self, client: IpAddr, server: IpAddr, key: u64, place: Place) {
+        if let Some(known) = self.probes.get_mut(&server).and_then(|clients| clients.get_mut(&client)) {
+            add(&mut known.turned_away, (place, key), Neighbours::MOST_OF_ONE);
         }
     }
 
@@ -428,6 +438,7 @@ impl Neighbours {
         for probes in self.probes.values_mut().flat_map(BTreeMap::values_mut) {
             probes.sent.retain(|(place, _)| place.time >= before);
             probes.answered.retain(|(place, _)| place.time >= before);
+            probes.turned_away.retain(|(place, _)| place.time >= before);
         }
         self.probes.retain(|_, clients| {
             clients.retain(|_, probes| !probes.sent.is_empty());
@@ -458,6 +469,7 @@ impl Neighbours {
                 let known = self.probes.entry(*server).or_default().entry(*client).or_default();
                 theirs.sent.iter().for_each(|sent| add(&mut known.sent, *sent, Neighbours::MOST_OF_ONE));
                 theirs.answered.iter().for_each(|one| add(&mut known.answered, *one, Neighbours::MOST_OF_ONE));
+                theirs.turned_away.iter().for_each(|one| add(&mut known.turned_away, *one, Neighbours::MOST_OF_ONE));
             }
         }
         for (source, theirs) in &other.guessing {

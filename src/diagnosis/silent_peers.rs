@@ -1,8 +1,9 @@
-//! Peers that did not answer the probes of a server when it refused a call.
+//! Peers that did not answer the probes of a server when it refused a call, or turned them away.
 //!
 //! Is given a case; gives the last of their probes and the words for them. A server that probes takes a peer that stays
 //! silent out of use, so a call that has to go there finds no way. Deliberately does not say that this one had to.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::capture::{Place, Timestamp};
 use crate::diagnosis::words::length;
 use crate::diagnosis::{Case, Finding};
 
-/// A peer that left the last probes before a refusal without an answer.
+/// A peer that left the last probes before a refusal without an answer, or answered them with 408 or 503.
 pub(in crate::diagnosis) struct SilentPeer {
     server: IpAddr,
     peer: IpAddr,
@@ -19,6 +20,8 @@ pub(in crate::diagnosis) struct SilentPeer {
     first: Place,
     /// How long before the call the first of them was sent.
     before: String,
+    /// True if it answered any of them.
+    has_answered: bool,
 }
 
 /// Probes in a row that are wanted before their silence counts.
@@ -43,34 +46,48 @@ impl SilentPeer {
         let is_other = |peer: IpAddr| peer != request.path.source.ip() && !case.surroundings.is_device(peer);
         let silent = known.filter(|(peer, _)| is_other(*peer)).filter_map(|(peer, probes)| {
             let (count, first) = silent_before(probes, at)?;
-            Some(SilentPeer { server, peer, count, first, before: length(at.since(first.time)) })
+            let has_answered = probes.turned_away.iter().any(|(place, _)| first < *place && place.time < at);
+            Some(SilentPeer { server, peer, count, first, before: length(at.since(first.time)), has_answered })
         });
         silent.max_by_key(|silent| silent.first)
     }
 
     /// What it is about, as a sentence of its own.
     pub fn words(&self) -> String {
+        let (how, such) = match self.has_answered {
+            true => (" (408, 503 or no answer)", "answers so"),
+            false => ("", "stays silent"),
+        };
         format!(
-            " {} had sent {} its last {} probes (OPTIONS) in vain, the first of them {} before this call: whoever \
-             probes takes a peer that stays silent out of use, and a call that has to go there finds no way.",
+            " {} had sent {} its last {} probes (OPTIONS) in vain{how}, the first of them {} before this call: whoever \
+             probes takes a peer that {such} out of use, and a call that has to go there finds no way.",
             self.server, self.peer, self.count, self.before
         )
     }
 
     /// The finding with what to do, before all else.
     pub fn told(&self, finding: Finding) -> Finding {
+        let (how, first) = match self.has_answered {
+            true => ("turns the probes of", "the first of the probes that were in vain"),
+            false => ("answers no probe of", "the first of the probes that got no answer"),
+        };
+        let away = if self.has_answered { " away" } else { "" };
         finding
             .fix(format!(
-                "If the call had to go to {}, look there, and at the way there: it answers no probe of {}.",
+                "If the call had to go to {}, look there, and at the way there: it {how} {}{away}.",
                 self.peer, self.server
             ))
-            .claim_at(self.first, "sip.Method", "OPTIONS", "the first of the probes that got no answer")
+            .claim_at(self.first, "sip.Method", "OPTIONS", first)
     }
 }
 
-/// How many probes in a row had got no answer at a moment, and the first of them, if they go on and are not young.
+/// How many probes in a row had got no answer at a moment, or one that turns them away, and the first of them, if they
+/// go on and are not young.
 fn silent_before(probes: &Probes, at: Timestamp) -> Option<(usize, Place)> {
-    let is_answered = |key: &u64| probes.answered.iter().any(|(place, answered)| answered == key && place.time < at);
+    let away: BTreeSet<u64> = probes.turned_away.iter().map(|(_, key)| *key).collect();
+    let welcome = || probes.answered.iter().filter(|(place, key)| place.time < at && !away.contains(key));
+    let answered: BTreeSet<u64> = welcome().map(|(_, key)| *key).collect();
+    let is_answered = |key: &u64| answered.contains(key);
     let before: Vec<Place> = probes.sent.iter().filter(|(place, _)| place.time < at).map(|(place, _)| *place).collect();
     let sent = probes.sent.iter().filter(|(place, _)| place.time < at).rev();
     let silent: Vec<Place> = sent.take_while(|(_, key)| !is_answered(key)).map(|(place, _)| *place).collect();
@@ -79,6 +96,6 @@ fn silent_before(probes: &Probes, at: Timestamp) -> Option<(usize, Place)> {
     let old = silent.iter().filter(|place| at.since(place.time) >= YOUNG).count();
     let first = silent.last().filter(|_| goes_on && old >= ENOUGH)?;
     // An answer that came to any probe since then shows that the peer is there.
-    let is_heard = probes.answered.iter().any(|(place, _)| *first < *place && place.time < at);
+    let is_heard = welcome().any(|(place, _)| first < place);
     (!is_heard).then_some((silent.len(), *first))
 }

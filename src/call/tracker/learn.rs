@@ -133,7 +133,11 @@ impl Tracker {
             }
             (Method::Options, false) if keys.status.is_some_and(|status| !status.is_provisional()) => {
                 let key = probe_key(message, keys);
-                self.surroundings.neighbours_mut().note_probe_answered(to, from, key, arrival.place);
+                let neighbours = self.surroundings.neighbours_mut();
+                neighbours.note_probe_answered(to, from, key, arrival.place);
+                if keys.status.is_some_and(|status| matches!(status.get(), 408 | 503)) {
+                    neighbours.note_probe_turned_away(to, from, key, arrival.place);
+                }
             }
             (Method::Invite, true) if keys.is_attempt() => {
                 self.note_named_dialog(message, arrival);
