@@ -421,8 +421,8 @@ impl Stairs {
         }
     }
 
-    /// Counts a packet of RTP, if its stream is known; true if it is. Of most captures most packets are such, so they are
-    /// told before anything else is.
+    /// Counts a packet of RTP, if its stream is known; true if it is. Most packets of most captures are such, so they
+    /// are told before anything else is.
     #[inline]
     fn media_of_known_stream(&mut self, plain: &Plain<'_>, packet: &Packet<'_>) -> bool {
         // A fourth of all identifiers make a look-up begin as RTP does.

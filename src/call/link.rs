@@ -276,7 +276,8 @@ const ELSEWHERE_LEAST: Duration = Duration::from_millis(1);
 const MOST_ALIKE: usize = 64;
 /// INVITEs that are kept for guesses.
 const MOST_WAITING: usize = 20_000;
-/// Callers and callees of whom the last try is kept: as many as fill a table that stays in the processor's second cache.
+/// Callers and callees of whom the last try is kept: as many as fill a table that stays in the processor's second
+/// cache.
 const MOST_TRIES: usize = 7168;
 
 impl Guesses {

@@ -76,7 +76,7 @@ impl Ends {
         self.source_port == port || self.destination_port == port
     }
 
-    /// All of it in one word, in which different flows may be the same.
+    /// All of it in one word, in which different ends may be the same.
     #[inline]
     pub(crate) fn mixed(&self) -> u64 {
         let [a, b, c, d] = self.addresses;

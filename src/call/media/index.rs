@@ -1,4 +1,5 @@
-//! Where a stream stands: by the ends of its path in a small table that is looked at for every packet, with exact ones behind it.
+//! Where a stream stands: by the ends of its path in a small table that is looked at for every packet, with exact ones
+//! behind it.
 
 use crate::keyed::Table;
 use std::hash::{BuildHasher, RandomState};

@@ -207,8 +207,8 @@ struct LastOnPath {
 const MOST_ADDRESSES: usize = 65_536;
 /// Keys that are kept.
 const MOST_LINKS: usize = 200_000;
-/// Paths of which the last call is kept: as many as fit into a table that stays in the processor's second cache. Beyond,
-/// all are forgotten: what matters is of calls that have just begun to use them.
+/// Paths of which the last call is kept: as many as fit into a table that stays in the processor's second cache.
+/// Beyond, all are forgotten: what matters is of calls that have just begun to use them.
 const MOST_PATHS: usize = 28_672;
 /// Messages after which a record that is no call begins anew once it is settled.
 const LONG_RECORD: u32 = 64;
